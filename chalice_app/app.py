@@ -1,0 +1,78 @@
+"""The front door: HTTP routes, the queue worker, the sweeper and the migrator."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from chalice.app import Chalice, Rate
+
+from chalicelib import chalice_cli, runtime, web
+from chalicelib.schemas import Health, ListQuery, NewTask, TaskPage, TaskView
+from chalicelib.settings import Settings
+
+if TYPE_CHECKING:
+    from chalice.app import CloudWatchEvent, Request, SQSEvent
+
+chalice_cli.mend()
+settings = Settings.from_env()
+app = Chalice(app_name="tasks", configure_logs=False)
+app.register_middleware(web.plain_errors_as_problems, "http")
+
+
+@app.route("/tasks", methods=["POST"], content_types=["*/*"])
+@web.endpoint(app, status=201)
+def create_task(request: Request) -> TaskView:
+    """Store a task and queue it."""
+    return runtime.current().service.create(web.body(request, NewTask))
+
+
+@app.route("/tasks", methods=["GET"])
+@web.endpoint(app)
+def list_tasks(request: Request) -> TaskPage:
+    """List tasks, newest first."""
+    return runtime.current().service.list(web.query(request, ListQuery))
+
+
+@app.route("/tasks/{task_id}", methods=["GET"])
+@web.endpoint(app)
+def get_task(request: Request, task_id: str) -> TaskView:  # noqa: ARG001
+    """Show one task."""
+    return runtime.current().service.get(web.task_id(task_id))
+
+
+@app.route("/healthz", methods=["GET"])
+@web.endpoint(app)
+def healthz(request: Request) -> Health:  # noqa: ARG001
+    """Say that the code answers; nothing behind it is asked."""
+    return Health()
+
+
+@app.route("/readyz", methods=["GET"])
+@web.endpoint(app)
+def readyz(request: Request) -> Health:  # noqa: ARG001
+    """Say that tasks can be taken: the database answers and its schema is new enough."""
+    return runtime.current().readiness()
+
+
+@app.on_sqs_message(
+    queue=settings.queue_name,
+    batch_size=settings.batch_size,
+    maximum_batching_window_in_seconds=settings.batch_window,
+    maximum_concurrency=settings.maximum_concurrency,
+    name="worker",
+)
+def work(event: SQSEvent) -> dict[str, Any]:
+    """Work a batch of messages."""
+    return runtime.current().work(event.to_dict(), event.context)
+
+
+@app.schedule(Rate(1, unit=Rate.MINUTES), name="sweeper")
+def sweep(event: CloudWatchEvent) -> dict[str, int]:
+    """Do what should have happened by now."""
+    return runtime.current().sweep(event.to_dict(), event.context)
+
+
+@app.lambda_function(name="migrate")
+def migrate(event: Any, context: Any) -> dict[str, Any]:  # noqa: ARG001
+    """Bring the database's schema up to date."""
+    return runtime.current().migrate()

@@ -1,0 +1,145 @@
+"""Every error this service raises on purpose.
+
+ServiceError
+├── InvalidRequest          the request breaks a documented rule
+│   ├── MalformedBody       the body is not JSON at all
+│   ├── UnsupportedMediaType
+│   └── BodyTooLarge
+├── TaskNotFound
+├── EnqueueFailed           SQS refused the task and ENQUEUE_FAILURE=fail asks to say so
+├── Unavailable             worth trying again
+│   ├── StoreUnavailable
+│   └── QueueUnavailable
+├── StoreRejected           the database will never take this value
+├── NotStorable             a value that is not strict JSON, or too large
+├── UnreadableMessage       a queue message that names no task
+├── BatchPartiallyFailed    tells Lambda that messages are left to retry
+├── DuplicateHandler        two handlers claim one kind
+├── UnknownKind             no handler for this kind
+├── InvalidSettings
+└── MigrationRefused        the database's history is not ours
+
+Signal                      raised by handlers to steer the worker; not failures of the service
+├── RetryLater
+├── GiveUp
+└── Snooze
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, Self
+
+
+class ServiceError(Exception):
+    """Something went wrong in the task service."""
+
+    def __init__(self, message: str | None = None, **context: Any) -> None:
+        """Take a message (the class's docstring if none) and facts to show beside it."""
+        super().__init__(message or inspect.getdoc(type(self)))
+        self.context = context
+
+
+class InvalidRequest(ServiceError):
+    """The request breaks a documented rule."""
+
+    @classmethod
+    def naming(cls, errors: list[dict[str, str]]) -> Self:
+        """Make one from its broken rules, each ``{<where>: <name>, "detail": <rule>}``."""
+        place, rule = list(errors[0].values())[:2]
+        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        return cls(f"{place} {rule}{more}.", errors=errors)
+
+
+class MalformedBody(InvalidRequest):
+    """The body is not valid JSON."""
+
+
+class UnsupportedMediaType(InvalidRequest):
+    """Send the body as Content-Type: application/json."""
+
+
+class BodyTooLarge(InvalidRequest):
+    """The body is larger than a task may be."""
+
+
+class TaskNotFound(ServiceError):
+    """There is no task with this id."""
+
+
+class EnqueueFailed(ServiceError):
+    """The task could not be queued."""
+
+
+class Unavailable(ServiceError):
+    """A service this one depends on cannot be reached right now; try again."""
+
+
+class StoreUnavailable(Unavailable):
+    """The database cannot be reached right now; try again."""
+
+
+class QueueUnavailable(Unavailable):
+    """The queue cannot be reached right now; try again."""
+
+
+class StoreRejected(ServiceError):
+    """The database does not accept this value."""
+
+
+class NotStorable(ServiceError):
+    """The value cannot be stored as JSON."""
+
+
+class UnreadableMessage(ServiceError):
+    """The message does not name a task."""
+
+
+class BatchPartiallyFailed(ServiceError):
+    """Some messages of the batch are left on the queue to be received again."""
+
+
+class DuplicateHandler(ServiceError):
+    """Two handlers are registered for the same kind."""
+
+
+class UnknownKind(ServiceError):
+    """No handler is registered for this kind."""
+
+
+class InvalidSettings(ServiceError):
+    """A setting in the environment is out of bounds."""
+
+
+class MigrationRefused(ServiceError):
+    """The database's migration history does not match the files."""
+
+
+class Signal(Exception):
+    """Base of what a handler raises to steer the worker."""
+
+
+class RetryLater(Signal):
+    """Try this task again: an attempt is spent."""
+
+    def __init__(self, reason: str = "", *, seconds: float | None = None) -> None:
+        """Take why, and in how many seconds to try again (the usual backoff if None)."""
+        super().__init__(reason or inspect.getdoc(type(self)))
+        self.seconds = seconds
+
+
+class GiveUp(Signal):
+    """This task can never succeed; it is not tried again."""
+
+    def __init__(self, reason: str = "") -> None:
+        """Take why; it is shown to the client."""
+        super().__init__(reason or inspect.getdoc(type(self)))
+
+
+class Snooze(Signal):
+    """Not now: run the task again later, without spending an attempt."""
+
+    def __init__(self, seconds: float) -> None:
+        """Take in how many seconds to run the task again."""
+        super().__init__(f"Snoozed for {seconds:g} s.")
+        self.seconds = seconds

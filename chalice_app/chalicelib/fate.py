@@ -1,0 +1,98 @@
+"""What becomes of each message of a batch, by how its task stands.
+
+no such task, completed, cancelled    deleted
+failed, or unreadable                 kept, seen again at once, until SQS dead-letters it
+waiting, or worked by somebody else   kept, seen again when the task is due or the lease over
+
+A receive cannot be refunded: on a message's last one only failed and unreadable messages are
+kept. Any other is deleted, and the task's row is to be marked as having no message.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, assert_never
+
+from chalicelib.errors import BatchPartiallyFailed, QueueUnavailable
+from chalicelib.queue import MAX_HIDDEN
+from chalicelib.task import Status
+
+if TYPE_CHECKING:
+    from chalicelib.queue import Message, TaskQueue
+    from chalicelib.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+#: SQS counts hiding from the receive on, which lies at most one invocation back.
+LONGEST_INVOCATION = 15 * 60
+
+
+class Fates:
+    """Collects the fates of one batch's messages, then carries them out."""
+
+    def __init__(self, queue: TaskQueue, settings: Settings) -> None:
+        """Begin with no message decided."""
+        self._queue = queue
+        self._settings = settings
+        self._done: list[Message] = []
+        self._hidden: list[tuple[Message, float]] = []
+        self._left: list[Message] = []
+        self._buried: list[Message] = []
+        #: Ids of waiting tasks whose message is given up here.
+        self.unsent: list[int] = []
+
+    def can_wait(self, message: Message, seconds: float) -> bool:
+        """Whether the message may come back after ``seconds`` and still be received."""
+        last = message.receive_count >= self._settings.max_receive_count
+        return not last and seconds <= MAX_HIDDEN - LONGEST_INVOCATION
+
+    def decide(self, message: Message, status: Status | None, wait: float) -> None:
+        """Choose by the task's status (None: no such task) and its wait in seconds."""
+        match status:
+            case None | Status.COMPLETED | Status.CANCELLED:
+                self.done(message)
+            case Status.FAILED:
+                self.dead(message)
+            case Status.PENDING | Status.RETRYING | Status.PROCESSING:
+                if self.can_wait(message, wait):
+                    self._hidden.append((message, wait))
+                    return
+                self.done(message)
+                if status is not Status.PROCESSING:
+                    self.unsent.append(message.task_id)
+            case _:
+                assert_never(status)
+
+    def done(self, message: Message) -> None:
+        """Nothing more is to come of this message."""
+        self._done.append(message)
+
+    def leave(self, message: Message) -> None:
+        """Nobody knows how its task stands: the visibility timeout brings it back."""
+        self._left.append(message)
+
+    def dead(self, message: Message) -> None:
+        """For the dead-letter queue: SQS moves it there, or we do if SQS should have by now."""
+        if message.receive_count > self._settings.max_receive_count:
+            self._buried.append(message)
+        else:
+            self._hidden.append((message, 0))
+
+    def carry_out(self) -> dict[str, Any]:
+        """Hide and bury, and return what Lambda is to be told about the batch.
+
+        Raises BatchPartiallyFailed where the mapping does not read that answer: what is done is
+        deleted first, and the exception keeps the rest.
+        """
+        try:
+            self._queue.bury(self._buried)
+            self._queue.hide(self._hidden)
+        except QueueUnavailable as error:
+            # Not hidden as wished, they come back after the visibility timeout; none is lost.
+            logger.warning("messages_not_hidden", extra={"error": str(error)})
+            self._left += self._buried
+        kept = [message.id for message, _ in self._hidden] + [message.id for message in self._left]
+        if kept and self._settings.partial_batch == "delete":
+            self._queue.delete(self._done)
+            raise BatchPartiallyFailed(f"{len(kept)} messages are left on the queue.", kept=kept)
+        return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in kept]}

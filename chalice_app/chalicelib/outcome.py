@@ -1,0 +1,103 @@
+"""What becomes of a task after its handler ran: pure decisions, no I/O."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.errors import GiveUp, NotStorable, RetryLater, Snooze, UnknownKind
+from chalicelib.strict_json import clean, encode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+#: The longest error text that is kept, in bytes.
+MAX_ERROR = 4096
+#: How long a kind may be unknown, in seconds, before that is taken for a mistake: while a deploy
+#: is under way an old worker meets tasks that only the new one can run.
+UNKNOWN_KIND_GRACE = 60 * 60
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """The handler returned; ``result`` is its value as JSON text."""
+
+    result: str
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """The attempt failed; if one is left, the next begins ``delay`` seconds from now."""
+
+    delay: float
+    error: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The task can never succeed."""
+
+    error: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """The attempt never counted; the task runs again ``delay`` seconds from now."""
+
+    delay: float
+
+
+Outcome = Completed | Retry | Failed | Released
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backoff:
+    """Waits between attempts, in seconds: the first is ``base``, then they double, spread ±25 %.
+
+    Source: "Timeouts, retries, and backoff with jitter", Amazon Builders' Library.
+    """
+
+    base: float
+    longest: float
+    roll: Callable[[], float] = random.random
+
+    def after(self, attempt: int) -> float:
+        """Return how long to wait after attempt number ``attempt`` (the first is 1)."""
+        wait = min(self.longest, self.base * 2.0 ** min(attempt - 1, 60))
+        spread = 1.0 if attempt == 1 else 0.75 + self.roll() / 2
+        return min(self.longest, wait * spread)
+
+
+def completed(value: Any) -> Completed | Failed:
+    """Turn what a handler returned into an outcome; a value that cannot be kept is a failure."""
+    try:
+        return Completed(encode(value))
+    except NotStorable as error:
+        return Failed(describe("permanent", NotStorable(f"The handler's result {error}.")))
+
+
+def judge(error: BaseException, *, attempt: int, release_count: int, backoff: Backoff) -> Outcome:
+    """Decide what an exception in a handler means for the task."""
+    match error:
+        case Snooze():
+            return Released(max(0.0, error.seconds))
+        case GiveUp():
+            return Failed(describe("permanent", error))
+        case UnknownKind() if release_count * backoff.base < UNKNOWN_KIND_GRACE:
+            return Released(backoff.base)
+        case UnknownKind():
+            return Failed(describe("permanent", error))
+        case RetryLater() if error.seconds is not None:
+            return Retry(max(0.0, error.seconds), describe("exception", error))
+        case _:
+            return Retry(backoff.after(attempt), describe("exception", error))
+
+
+def describe(code: str, error: BaseException) -> dict[str, Any]:
+    """Return an exception as the error object that clients see."""
+    return {
+        "code": code,
+        "class": type(error).__name__,
+        "message": clean(str(error), max_bytes=MAX_ERROR),
+    }

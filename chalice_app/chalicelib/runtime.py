@@ -1,0 +1,124 @@
+"""Builds the service from its parts; the only module that knows all of them."""
+
+from __future__ import annotations
+
+import threading
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from chalicelib import handlers, logs, migrations, tracing
+from chalicelib.db import Database
+from chalicelib.errors import StoreUnavailable
+from chalicelib.queue import TaskQueue
+from chalicelib.schemas import Health
+from chalicelib.service import TaskService
+from chalicelib.settings import Settings
+from chalicelib.store import Store
+from chalicelib.sweeper import Sweeper
+from chalicelib.worker import Invocation, Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chalicelib.registry import Context, Registry
+    from chalicelib.task import Task
+
+
+class Runtime:
+    """Every part of the service, put together; nothing is connected before it is used."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        queue: TaskQueue | None = None,
+        registry: Registry = handlers.registry,
+    ) -> None:
+        """Take the settings; a test may bring a queue or handlers of its own."""
+        self.settings = settings
+        self.database = Database(settings.database_url, connections=settings.database_connections)
+        query = tracing.traced(self.database.query, lambda name, **_: name)
+        run = tracing.traced(registry.run, _kind, task_id=_id, attempt=_attempt)
+        self.store = Store(query, settings)
+        self.queue = queue or TaskQueue(
+            _sqs_client(settings), settings.queue_name, settings.dead_letter_queue_name
+        )
+        self.service = TaskService(self.store, self.queue, registry, settings)
+        self.worker = Worker(self.store, self.queue, run, settings)
+        self.sweeper = Sweeper(self.store, self.queue)
+
+    def work(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
+        """Work the messages of a Lambda event, see Worker."""
+        invocation = Invocation(context.aws_request_id, _remaining(context))
+        return self.worker.work(event["Records"], invocation)
+
+    def sweep(self, event: dict[str, Any], context: Any) -> dict[str, int]:
+        """Do one tick of the sweeper.
+
+        An event whose ``detail`` is ``{"queue_lost": true}`` sends every waiting task again.
+        """
+        lost = event["detail"].get("queue_lost") is True
+        return self.sweeper.sweep(_remaining(context), queue_lost=lost)
+
+    def migrate(self) -> dict[str, Any]:
+        """Bring the schema up to date and say which files were applied."""
+        return {"applied": migrations.migrate(self.database)}
+
+    def readiness(self) -> Health:
+        """Return that tasks can be taken; raises StoreUnavailable when they cannot."""
+        if self.store.read_schema_version() < migrations.newest_version():
+            raise StoreUnavailable("The database's schema is older than this code; migrate it.")
+        return Health()
+
+
+@lru_cache(maxsize=1)
+def current() -> Runtime:
+    """Return the runtime of this process, built from the environment once."""
+    settings = Settings.from_env()
+    logs.configure(settings.log_level)
+    if settings.tracing == "xray":
+        tracing.enable()
+    return Runtime(settings)
+
+
+def _kind(task: Task, context: Context) -> str:  # noqa: ARG001  (called like a handler)
+    return task.kind
+
+
+def _id(task: Task, context: Context) -> int:  # noqa: ARG001
+    return task.id
+
+
+def _attempt(task: Task, context: Context) -> int:  # noqa: ARG001
+    return task.attempts_spent
+
+
+def _remaining(context: Any) -> Callable[[], float]:
+    return lambda: float(context.get_remaining_time_in_millis()) / 1000
+
+
+def _sqs_client(settings: Settings) -> Callable[[], Any]:
+    lock = threading.Lock()
+    made: list[Any] = []
+
+    def client() -> Any:
+        with lock:  # boto3 builds clients on one thread at a time
+            if not made:
+                made.append(_new_sqs_client(settings))
+            return made[0]
+
+    return client
+
+
+def _new_sqs_client(settings: Settings) -> Any:
+    import boto3  # noqa: PLC0415  (130 ms that a worker without retries never pays)
+    from botocore.config import Config  # noqa: PLC0415
+
+    # Short: a client waits while a queue that is down is asked.
+    config = Config(
+        connect_timeout=1,
+        read_timeout=2,
+        retries={"total_max_attempts": 2, "mode": "standard"},
+        max_pool_connections=50,
+    )
+    return boto3.client("sqs", region_name=settings.aws_region, config=config)

@@ -1,0 +1,124 @@
+"""The only reader of the environment: every setting, its default and its bounds."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+
+from chalicelib.errors import InvalidSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DAY = 24 * 60 * 60
+
+
+class Settings(BaseModel):
+    """Settings are named as in the environment, there in capitals; all times are seconds."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    database_url: str = Field(
+        "postgresql://postgres:postgres@127.0.0.1:5432/interview_db",
+        pattern=r"^postgres(ql)?://",
+        description="The PostgreSQL database, as a libpq URL.",
+    )
+    database_connections: int = Field(
+        16, ge=1, le=200, description="Most connections one process opens at once."
+    )
+    queue_name: str = Field(
+        "interview-queue",
+        pattern=r"^[A-Za-z0-9_-]{1,76}$",
+        description="The SQS queue; its dead-letter queue is the same name with `-dlq`.",
+    )
+    aws_region: str = Field(
+        "us-east-1",
+        validation_alias=AliasChoices("AWS_REGION", "AWS_DEFAULT_REGION"),
+        min_length=1,
+        description="The region of the queue (Lambda sets it; also read: `AWS_DEFAULT_REGION`).",
+    )
+    batch_size: int = Field(10, ge=1, le=10_000, description="Most messages in one invocation.")
+    batch_window: int = Field(
+        0, ge=0, le=300, description="How long Lambda may gather a batch; over 10 messages: ≥ 1."
+    )
+    maximum_concurrency: int = Field(
+        10, ge=2, le=1000, description="Most workers running at the same time."
+    )
+    worker_timeout: int = Field(
+        60, ge=2, le=900, description="The worker's time limit; equals its `lambda_timeout`."
+    )
+    attempt_limit: int = Field(3, ge=1, le=100, description="Attempts a new task may use.")
+    max_receive_count: int = Field(
+        3,
+        ge=1,
+        le=1000,
+        description="Receives before SQS moves a message to the dead-letter queue.",
+    )
+    retry_delay: float = Field(
+        30, ge=0, le=DAY, description="Wait before the second attempt; doubles from there."
+    )
+    retry_delay_max: float = Field(
+        60 * 60, ge=0, le=7 * DAY, description="Longest wait between attempts."
+    )
+    lease_margin: float = Field(
+        15, ge=0, le=900, description="How long a lease outlasts the invocation that holds it."
+    )
+    dispatch_grace: float = Field(
+        120, ge=0.1, le=DAY, description="Unclaimed this long after it was sent: sent again."
+    )
+    dispatch_grace_max: float = Field(
+        60 * 60, ge=0.1, le=DAY, description="Longest such wait; it doubles with every send."
+    )
+    send_ahead: float = Field(
+        900, ge=0, le=900, description="How long before its time a task is handed to SQS."
+    )
+    retention_days: float = Field(
+        30, gt=0, le=3650, description="Days that a finished task is kept."
+    )
+    enqueue_failure: Literal["deliver", "fail"] = Field(
+        "deliver",
+        description="When SQS cannot be reached: `deliver` answers 201 and sends later, `fail` "
+        "answers 500 and fails the task.",
+    )
+    partial_batch: Literal["report", "delete"] = Field(
+        "delete",
+        description="`report` only where the mapping has ReportBatchItemFailures; `delete` is "
+        "right with any mapping: the worker deletes what is done and raises for the rest.",
+    )
+    tracing: Literal["off", "xray"] = Field("off", description="Where spans go.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="The least severe log line that is written."
+    )
+
+    @property
+    def dead_letter_queue_name(self) -> str:
+        """The queue that messages go to when they have been received too often."""
+        return f"{self.queue_name}-dlq"
+
+    @property
+    def visibility_timeout(self) -> int:
+        """Seconds a received message stays hidden: six times the worker's time limit.
+
+        Source: AWS Lambda Developer Guide, "Configuring a queue to use with Lambda".
+        """
+        return 6 * self.worker_timeout
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
+        """Read ``environ`` (the process's own if None).
+
+        Raises InvalidSettings naming each setting that is out of bounds, never its value.
+        """
+        environ = os.environ if environ is None else environ
+        values: dict[str, Any] = {
+            name: environ[name.upper()] for name in cls.model_fields if name.upper() in environ
+        }
+        aliases = ("AWS_REGION", "AWS_DEFAULT_REGION")
+        values |= {name: environ[name] for name in aliases if name in environ}
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            lines = (f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
+            raise InvalidSettings("\n".join(["Settings out of bounds:", *lines])) from None

@@ -1,0 +1,288 @@
+-- Every statement the service runs, one for each method of the store.
+--
+-- "-- name: x" starts a statement; "(once)" marks those that must not be repeated when the
+-- connection breaks and nobody knows whether they were carried out. Each is atomic by itself
+-- under autocommit and READ COMMITTED: guard and write are in the same statement.
+
+
+-- name: insert_task (once)
+-- The row is also the outbox: its message follows, and `dispatch_after` is the net below it.
+insert into tasks (kind, title, description, payload, attempt_limit, dispatch_after)
+values (%(kind)s, %(title)s, %(description)s, %(payload)s::jsonb, %(attempt_limit)s,
+        now() + make_interval(secs => %(grace)s))
+returning id, kind, title, description, payload, status, attempt, attempt_limit, release_count,
+          result, error, run_at, created_at, updated_at, started_at, finished_at
+
+
+-- name: get_task
+select id, kind, title, description, payload, status, attempt, attempt_limit, release_count,
+       result, error, run_at, created_at, updated_at, started_at, finished_at
+  from tasks
+ where id = %(id)s
+
+
+-- name: list_tasks
+select id, kind, title, description, payload, status, attempt, attempt_limit, release_count,
+       result, error, run_at, created_at, updated_at, started_at, finished_at
+  from tasks
+ where id < coalesce(%(before)s, 9223372036854775807)
+ order by id desc
+ limit %(limit)s
+
+
+-- name: fail_unqueued_task
+-- Only a task that nobody has begun: one whose message arrived after all is left alone.
+update tasks
+   set status = 'failed', finished_at = now(), updated_at = now(),
+       result = to_jsonb(%(message)s::text),
+       error = jsonb_build_object('code', 'enqueue_failed', 'message', %(message)s::text)
+ where id = %(id)s and status = 'pending' and attempt = 0
+returning id
+
+
+-- name: mark_unsent
+-- These rows are known to have no message (all open rows if ids is null).
+update tasks
+   set dispatch_after = case
+           when run_at <= now() + make_interval(secs => %(ahead)s) then '-infinity'
+           else run_at - make_interval(secs => %(ahead)s) end
+ where status in ('pending', 'retrying')
+   and (%(ids)s::bigint[] is null or id = any(%(ids)s::bigint[]))
+
+
+-- name: claim_tasks
+-- Takes what a batch of messages asks for, and says how the rest stands. The caller removes
+-- double ids and makes one token for each invocation; the same call again, after a lost reply,
+-- finds its own token and changes nothing. Rows are locked in id order, so that two batches
+-- never wait for each other.
+with wanted as (
+    select id, message_id, receive_count, trace_id
+      from unnest(%(ids)s::bigint[], %(message_ids)s::text[], %(receive_counts)s::integer[],
+                  %(trace_ids)s::text[]) as w (id, message_id, receive_count, trace_id)
+), held as (
+    select t.id, t.kind, t.title, t.description, t.payload, t.status, t.attempt, t.attempt_limit,
+           t.release_count, t.result, t.error, t.run_at, t.created_at, t.updated_at, t.started_at,
+           t.finished_at, t.lease_token, t.lease_until, t.cancel_requested_at
+      from tasks t join wanted using (id)
+     order by t.id
+       for update of t
+), judged as (
+    select held.*, case
+               when status in ('completed', 'failed', 'cancelled') then 'final'
+               when status = 'processing' and lease_token = %(token)s::uuid then 'mine'
+               when status = 'processing' and lease_until >= now() then 'busy'
+               when cancel_requested_at is not null then 'cancel'
+               when status in ('pending', 'retrying') and run_at > now() then 'early'
+               when attempt >= attempt_limit then 'exhaust'
+               else 'claim' end as verdict
+      from held
+), lost as (
+    select id, case when status = 'processing'
+                    then '{"code": "crashed", "message": "The worker ended without a report."}'
+                    else '{"code": "attempts_exhausted", "message": "No attempts are left."}'
+                    end::jsonb as error
+      from judged
+), moved as (
+    update tasks t
+       set status = case j.verdict when 'claim' then 'processing'
+                                   when 'cancel' then 'cancelled'
+                                   else 'failed' end,
+           attempt = t.attempt + (j.verdict = 'claim')::integer,
+           attempts = case when t.status = 'processing'
+                           then t.attempts || attempt_record(t, 'crashed', lost.error)
+                           else t.attempts end,
+           lease_token = case when j.verdict = 'claim' then %(token)s::uuid else t.lease_token end,
+           lease_until = case when j.verdict = 'claim'
+                              then now() + make_interval(secs => %(lease)s) end,
+           started_at = case when j.verdict = 'claim' then now() else t.started_at end,
+           finished_at = case when j.verdict <> 'claim' then now() end,
+           result = case when j.verdict = 'exhaust'
+                         then to_jsonb('Error: ' || (lost.error ->> 'message')) end,
+           error = case when j.verdict = 'claim' and t.status <> 'processing' then t.error
+                        when j.verdict = 'cancel' then t.error
+                        else lost.error end,
+           request_id = case when j.verdict = 'claim' then %(request_id)s else t.request_id end,
+           message_id = case when j.verdict = 'claim' then w.message_id else t.message_id end,
+           receive_count = case when j.verdict = 'claim' then w.receive_count
+                                else t.receive_count end,
+           trace_id = case when j.verdict = 'claim' then w.trace_id else t.trace_id end,
+           updated_at = now()
+      from judged j join wanted w using (id) join lost using (id)
+     where t.id = j.id and j.verdict in ('claim', 'cancel', 'exhaust')
+    returning t.id, t.status, t.attempt, t.started_at, t.updated_at, t.error
+)
+select w.id,
+       coalesce(j.verdict in ('claim', 'mine'), false) as claimed,
+       coalesce(m.status, j.status) as status,
+       coalesce(extract(epoch from case when j.status = 'processing' then j.lease_until
+                                        else j.run_at end - now()), 0)::float8 as wait,
+       j.kind, j.title, j.description, j.payload, j.attempt_limit, j.release_count, j.result,
+       j.run_at, j.created_at, j.finished_at,
+       coalesce(m.attempt, j.attempt) as attempt,
+       coalesce(m.started_at, j.started_at) as started_at,
+       coalesce(m.updated_at, j.updated_at) as updated_at,
+       coalesce(m.error, j.error) as error
+  from wanted w left join judged j using (id) left join moved m using (id)
+ order by w.id
+
+
+-- name: settle_attempts
+-- Writes what became of a batch of attempts; only the holder of the token may.
+-- outcome: completed, retry, failed or release. A release gives the attempt back by raising the
+-- limit, a thousand times at most. Tells for every id how its row stands afterwards.
+with settled as (
+    select id, outcome, result, error, delay, unsent
+      from unnest(%(ids)s::bigint[], %(outcomes)s::text[], %(results)s::jsonb[],
+                  %(errors)s::jsonb[], %(delays)s::float8[], %(unsent)s::boolean[])
+           as s (id, outcome, result, error, delay, unsent)
+), held as (
+    select t.id, t.status, t.attempt, t.attempt_limit, t.release_count, t.lease_token,
+           t.lease_until, t.run_at, t.cancel_requested_at
+      from tasks t join settled using (id)
+     order by t.id
+       for update of t
+), judged as (
+    select s.*, s.outcome = 'release' and h.release_count < 1000 as released,
+           case when s.outcome in ('completed', 'failed') then s.outcome
+                when h.cancel_requested_at is not null then 'cancelled'
+                when s.outcome = 'release' and h.release_count < 1000 then 'retrying'
+                when h.attempt >= h.attempt_limit then 'failed'
+                else 'retrying' end as next
+      from settled s join held h using (id)
+), moved as (
+    update tasks t
+       set status = j.next,
+           result = case when j.next in ('completed', 'failed') then j.result end,
+           error = case when j.next = 'completed' then null
+                        when j.released then t.error
+                        else j.error end,
+           attempts = case when j.next = 'completed' or j.released then t.attempts
+                           else t.attempts || attempt_record(t, j.next, j.error) end,
+           attempt_limit = t.attempt_limit + (j.released and j.next = 'retrying')::integer,
+           release_count = t.release_count + j.released::integer,
+           run_at = case when j.next = 'retrying' then now() + make_interval(secs => j.delay)
+                         else t.run_at end,
+           dispatch_after = case
+               when j.next <> 'retrying' then t.dispatch_after
+               when not j.unsent then now() + make_interval(secs => j.delay + %(grace)s)
+               when j.delay <= %(ahead)s then '-infinity'
+               else now() + make_interval(secs => j.delay - %(ahead)s) end,
+           lease_until = null,
+           finished_at = case when j.next <> 'retrying' then now() end,
+           updated_at = now()
+      from judged j
+     where t.id = j.id and t.status = 'processing' and t.lease_token = %(token)s::uuid
+    returning t.id, t.status, t.run_at
+)
+select s.id,
+       coalesce(m.status, h.status) as status,
+       m.id is null and h.lease_token is distinct from %(token)s::uuid as fenced,
+       coalesce(extract(epoch from coalesce(m.run_at, case when h.status = 'processing'
+                                                           then h.lease_until
+                                                           else h.run_at end) - now()), 0)::float8
+           as wait
+  from settled s left join held h using (id) left join moved m using (id)
+ order by s.id
+
+
+-- name: rescue_tasks
+-- Attempts whose lease ran out: the worker is gone, or so late that it is fenced.
+with lost as (
+    select id,
+           '{"code": "crashed", "message": "The worker ended without a report."}'::jsonb as error
+      from tasks
+     where status = 'processing' and lease_until < now()
+     order by id
+     limit %(limit)s
+       for update skip locked
+)
+update tasks t
+   set status = case when t.cancel_requested_at is not null then 'cancelled'
+                     when t.attempt < t.attempt_limit then 'retrying'
+                     else 'failed' end,
+       result = case when t.cancel_requested_at is null and t.attempt >= t.attempt_limit
+                     then to_jsonb('Error: ' || (lost.error ->> 'message')) end,
+       error = lost.error,
+       attempts = t.attempts || attempt_record(t, 'crashed', lost.error),
+       lease_until = null, run_at = now(), dispatch_after = '-infinity', updated_at = now(),
+       finished_at = case when t.cancel_requested_at is null and t.attempt < t.attempt_limit
+                          then null else now() end
+  from lost
+ where t.id = lost.id and t.status = 'processing' and t.lease_until < now()
+returning t.id, t.status, t.attempt
+
+
+-- name: dispatch_tasks
+-- Rows whose message is to be sent now; marked before they are sent, so that a crash between the
+-- two costs one wait, never a storm. Two sweepers at once take different rows.
+with due as (
+    select id
+      from tasks
+     where status in ('pending', 'retrying')
+       and dispatch_after <= case when %(unsent)s then '-infinity' else now() end
+       and (%(unsent)s or dispatch_after > '-infinity')
+       and run_at <= now() + make_interval(secs => %(ahead)s)
+     order by dispatch_after
+     limit %(limit)s
+       for update skip locked
+)
+update tasks t
+   set dispatch_count = t.dispatch_count + 1,
+       dispatch_after = greatest(now(), t.run_at) + (0.75 + random() / 2) * make_interval(
+           secs => least(%(grace_max)s, %(grace)s * power(2, least(t.dispatch_count, 30))))
+  from due
+ where t.id = due.id
+returning t.id, t.title, t.description,
+          greatest(0, extract(epoch from t.run_at - now()))::float8 as delay
+
+
+-- name: count_presumed
+-- How many rows are due for a second look, and how many ought to have a message by now.
+select (select count(*) from tasks
+         where status in ('pending', 'retrying')
+           and dispatch_after <= now() and dispatch_after > '-infinity'
+           and run_at <= now() + make_interval(secs => %(ahead)s)) as due,
+       (select count(*) from tasks
+         where status in ('pending', 'retrying')
+           and run_at <= now() + make_interval(secs => %(ahead)s))
+       + (select count(*) from tasks where status = 'processing') as open
+
+
+-- name: purge_tasks
+with old as (
+    select id
+      from tasks
+     where finished_at < now() - make_interval(secs => %(retention)s)
+     order by finished_at
+     limit %(limit)s
+       for update skip locked
+)
+delete from tasks t using old where t.id = old.id
+returning t.id
+
+
+-- name: read_schema_version
+select coalesce(max(version), 0) as version from schema_migrations
+
+
+-- name: lock_migrations
+-- Held to the end of the transaction: two migrators take turns.
+select pg_advisory_xact_lock(8246157301)
+
+
+-- name: create_migration_history
+create table if not exists schema_migrations (
+    version integer primary key,
+    name text not null,
+    checksum text not null,
+    applied_at timestamptz not null default now()
+)
+
+
+-- name: read_migration_history
+select version, name, checksum from schema_migrations order by version
+
+
+-- name: record_migration
+insert into schema_migrations (version, name, checksum)
+values (%(version)s, %(name)s, %(checksum)s)

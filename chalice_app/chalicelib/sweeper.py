@@ -1,0 +1,104 @@
+"""What happens once a minute: send, rescue and purge what should have been by now."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from chalicelib.errors import QueueUnavailable
+from chalicelib.task import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chalicelib.queue import Letter, TaskQueue
+    from chalicelib.store import Store
+
+logger = logging.getLogger(__name__)
+
+#: Rows one statement takes, and messages one tick sends at most.
+CHUNK = 500
+MOST_SENT = 5000
+PURGE_CHUNK = 1000
+#: Seconds of the invocation that are left unused.
+RESERVE = 5.0
+
+
+class Sweeper:
+    """The net below everything else; two of them at once are harmless."""
+
+    def __init__(self, store: Store, queue: TaskQueue) -> None:
+        """Take the rooms below."""
+        self._store = store
+        self._queue = queue
+
+    def sweep(self, remaining: Callable[[], float], *, queue_lost: bool = False) -> dict[str, int]:
+        """Do one tick within ``remaining()`` seconds and return what was done, counted.
+
+        ``queue_lost`` says that the queue forgot everything: every waiting task is sent again.
+        Raises StoreUnavailable; when SQS is away, the rest of the sending waits for the next tick.
+        """
+        if queue_lost:
+            self._store.mark_unsent(None)
+
+        def time_left() -> bool:
+            return remaining() > RESERVE
+
+        done = {"rescued": self._rescue(time_left), "sent": 0, "sent_again": 0, "purged": 0}
+        try:
+            done["sent"] = self._send(time_left, unsent=True, most=MOST_SENT)
+            done["sent_again"] = self._send(
+                time_left, unsent=False, most=min(self._deficit(), MOST_SENT - done["sent"])
+            )
+        except QueueUnavailable as error:
+            logger.warning("sweep_without_queue", extra={"error": str(error)})
+        done["purged"] = self._purge(time_left)
+        logger.info("sweep_finished", extra=done)
+        return done
+
+    def _rescue(self, time_left: Callable[[], bool]) -> int:
+        total = 0
+        while time_left():
+            rescued = self._store.rescue_tasks(limit=CHUNK)
+            for standing in rescued:
+                event = "rescued" if standing.status is Status.RETRYING else standing.status
+                logger.warning("task_%s", event, extra={"task_id": standing.id, "code": "crashed"})
+            total += len(rescued)
+            if len(rescued) < CHUNK:
+                break
+        return total
+
+    def _deficit(self) -> int:
+        # Messages that ought to be on the queue and are not; a long backlog has no deficit, so
+        # tasks that merely wait their turn are not sent again and again.
+        due, unfinished = self._store.count_presumed()
+        return max(0, min(due, unfinished - self._queue.depth())) if due else 0
+
+    def _send(self, time_left: Callable[[], bool], *, unsent: bool, most: int) -> int:
+        total = 0
+        while total < most and time_left():
+            limit = min(CHUNK, most - total)
+            letters = self._store.dispatch_tasks(unsent=unsent, limit=limit)
+            self._hand_over(letters)
+            total += len(letters)
+            if len(letters) < limit:
+                break
+        return total
+
+    def _hand_over(self, letters: list[Letter]) -> None:
+        try:
+            self._queue.send(letters)
+        except QueueUnavailable as error:
+            self._store.mark_unsent(error.context["unsent"])
+            raise
+        for letter in letters:
+            logger.info("task_resent", extra={"task_id": letter.id})
+
+    def _purge(self, time_left: Callable[[], bool]) -> int:
+        total = 0
+        while time_left():
+            purged = self._store.purge_tasks(limit=PURGE_CHUNK)
+            total += purged
+            if purged < PURGE_CHUNK:
+                break
+        return total
