@@ -127,7 +127,7 @@ def problem(error: ServiceError, request: Request, context: Any) -> Response:
     if status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
         logger.error("request_failed", exc_info=error, extra=facts | {"problem": kind.__name__})
     content = {
-        "type": f"urn:problem-type:tasks:{_kebab(kind.__name__)}",
+        "type": f"urn:problem-type:tasks:{kebab(kind.__name__)}",
         "title": inspect.getdoc(kind),
         "status": status,
         "detail": str(error),
@@ -139,6 +139,11 @@ def problem(error: ServiceError, request: Request, context: Any) -> Response:
     if isinstance(error, Unavailable):
         headers["Retry-After"] = "5"
     return Response(json.dumps(content), status_code=status, headers=headers)
+
+
+def kebab(name: str) -> str:
+    """Return a class's name as the last part of its problem type."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()
 
 
 def plain_errors_as_problems(
@@ -210,7 +215,3 @@ def _path(request: Request) -> str:
 def _request_id(request: Request, context: Any) -> str:
     inner = getattr(context, "aws_request_id", None)
     return str(request.context.get("requestId") or inner or uuid.uuid4())
-
-
-def _kebab(name: str) -> str:
-    return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()

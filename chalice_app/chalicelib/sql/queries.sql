@@ -32,11 +32,13 @@ select id, kind, title, description, payload, status, attempt, attempt_limit, re
 
 -- name: fail_unqueued_task
 -- Only a task that nobody has begun: one whose message arrived after all is left alone.
+-- Said again, after a lost reply, it is as true.
 update tasks
    set status = 'failed', finished_at = now(), updated_at = now(),
        result = to_jsonb(%(message)s::text),
        error = jsonb_build_object('code', 'enqueue_failed', 'message', %(message)s::text)
- where id = %(id)s and status = 'pending' and attempt = 0
+ where id = %(id)s and attempt = 0
+   and (status = 'pending' or error ->> 'code' = 'enqueue_failed')
 returning id
 
 
@@ -91,7 +93,7 @@ with wanted as (
            attempts = case when t.status = 'processing'
                            then t.attempts || attempt_record(t, 'crashed', lost.error)
                            else t.attempts end,
-           lease_token = case when j.verdict = 'claim' then %(token)s::uuid else t.lease_token end,
+           lease_token = case when j.verdict = 'claim' then %(token)s::uuid end,
            lease_until = case when j.verdict = 'claim'
                               then now() + make_interval(secs => %(lease)s) end,
            started_at = case when j.verdict = 'claim' then now() else t.started_at end,
@@ -158,7 +160,7 @@ with settled as (
                         else j.error end,
            attempts = case when j.next = 'completed' or j.released then t.attempts
                            else t.attempts || attempt_record(t, j.next, j.error) end,
-           attempt_limit = t.attempt_limit + (j.released and j.next = 'retrying')::integer,
+           attempt_limit = t.attempt_limit + j.released::integer,
            release_count = t.release_count + j.released::integer,
            run_at = case when j.next = 'retrying' then now() + make_interval(secs => j.delay)
                          else t.run_at end,
@@ -204,7 +206,8 @@ update tasks t
                      then to_jsonb('Error: ' || (lost.error ->> 'message')) end,
        error = lost.error,
        attempts = t.attempts || attempt_record(t, 'crashed', lost.error),
-       lease_until = null, run_at = now(), dispatch_after = '-infinity', updated_at = now(),
+       lease_token = null, lease_until = null,
+       run_at = now(), dispatch_after = '-infinity', updated_at = now(),
        finished_at = case when t.cancel_requested_at is null and t.attempt < t.attempt_limit
                           then null else now() end
   from lost

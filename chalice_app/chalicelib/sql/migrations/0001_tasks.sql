@@ -14,7 +14,8 @@ create table tasks (
     release_count integer not null default 0,
 
     -- The lease: whoever holds the token may write, until somebody newer holds another one.
-    -- The token stays on the row afterwards, so that a late writer can be told from the last one.
+    -- The token stays on the row when its holder ends the attempt, and goes when somebody else
+    -- does: a late writer can be told from one that only lost the reply.
     lease_token uuid,
     lease_until timestamptz,
 

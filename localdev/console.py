@@ -1,0 +1,152 @@
+"""Turns the parts' output into one readable line per event."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from collections import deque
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_GREEN, _RED, _YELLOW, _CYAN, _GREY = "32", "31", "33", "36", "90"
+
+# event → sign, colour, words; the task's number is put before the words.
+_KNOWN = {
+    "task_created": ("+", _CYAN, "created"),
+    "task_sent": ("→", _GREY, "sent to the queue"),
+    "task_send_failed": ("!", _YELLOW, "not sent: SQS could not be reached"),
+    "task_started": ("▶", _CYAN, "started"),
+    "task_completed": ("✓", _GREEN, "completed"),
+    "task_retrying": ("↻", _YELLOW, "failed; will be tried again"),
+    "task_failed": ("✗", _RED, "failed"),
+    "task_cancelled": ("⊘", _YELLOW, "cancelled"),
+    "task_released": ("⤺", _YELLOW, "released"),
+    "task_fenced": ("≠", _YELLOW, "result dropped: another worker owns it"),
+    "task_rescued": ("⚕", _YELLOW, "rescued: its worker was lost"),
+    "task_resent": ("→", _YELLOW, "sent again"),
+    "message_unreadable": ("?", _RED, "message is unreadable; left for the dead-letter queue"),
+    "sweep_finished": ("·", _GREY, "sweep finished"),
+    "request_failed": ("✗", _RED, "request failed"),
+    "invocation_failed": ("✗", _RED, "invocation failed"),
+    "queue_unreachable": ("!", _RED, "SQS cannot be reached; polling goes on"),
+    "queue_reachable": ("✓", _GREEN, "SQS is back"),
+}
+_LEVELS = {"WARNING": _YELLOW, "ERROR": _RED, "CRITICAL": _RED}
+_LONGEST = 200
+_HIDDEN = {"time", "level", "event", "task_id", "request_id", "trace_id", "message_id"}
+
+
+class Console:
+    """Writes to one stream from many threads; each line whole, in the order it came."""
+
+    def __init__(self, stream: IO[str], *, raw: bool, on_broken: Callable[[], None]) -> None:
+        """``raw`` passes JSON lines through; ``on_broken`` is called when nobody reads on."""
+        self._stream = stream
+        self._raw = raw
+        self._on_broken = on_broken
+        self._lock = threading.Lock()
+        self._colours = stream.isatty() and not os.environ.get("NO_COLOR")
+
+    def say(self, text: str) -> None:
+        """Write a line of the supervisor's own (on stderr where stdout is for JSON)."""
+        self._write(text, sys.stderr if self._raw else self._stream)
+
+    def must_say(self, text: str) -> None:
+        """Write a line to the stream itself, whatever goes there."""
+        self._write(text, self._stream)
+
+    def show(self, part: str, line: str) -> None:
+        """Write what a part printed."""
+        event = parse(line)
+        if event is None:
+            self.say(f"{part}: {line}")
+        elif self._raw:
+            self._write(line, self._stream)
+        elif not _is_noise(event):
+            self._write(self._colour(*describe(event)), self._stream)
+
+    def follow(
+        self, part: str, pipe: IO[bytes], on_event: Callable[[dict[str, Any]], None]
+    ) -> Tail:
+        """Show what comes out of ``pipe`` from a thread of its own, and keep its last lines."""
+        tail = Tail()
+
+        def run() -> None:
+            for raw in pipe:
+                line = raw.decode(errors="replace").rstrip()
+                event = parse(line)
+                tail.lines.append(describe(event)[0] if event else line)
+                if event is not None:
+                    on_event(event)
+                self.show(part, line)
+
+        tail.thread = threading.Thread(target=run, name=f"console-{part}", daemon=True)
+        tail.thread.start()
+        return tail
+
+    def _colour(self, text: str, colour: str) -> str:
+        return f"\x1b[{colour}m{text}\x1b[0m" if self._colours and colour else text
+
+    def _write(self, text: str, stream: IO[str]) -> None:
+        with self._lock:
+            try:
+                print(text, file=stream, flush=True)
+            except (OSError, ValueError):
+                self._on_broken()
+
+
+class Tail:
+    """The last lines of a part, and the thread that reads them."""
+
+    def __init__(self) -> None:
+        """Nothing was read yet."""
+        self.lines: deque[str] = deque(maxlen=12)
+        self.thread: threading.Thread | None = None
+
+    def text(self) -> str:
+        """Return the lines, once the reader has had a moment to see the end."""
+        if self.thread is not None:
+            self.thread.join(0.5)
+        return "\n".join(self.lines)
+
+
+def parse(line: str) -> dict[str, Any] | None:
+    """Return the event in ``line``, or None if it is no JSON object with an `event`."""
+    if not line.startswith("{"):
+        return None
+    try:
+        value = json.loads(line)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) and isinstance(value.get("event"), str) else None
+
+
+def describe(event: dict[str, Any]) -> tuple[str, str]:
+    """Return one readable line for ``event``, and its colour ("" for none)."""
+    name, level = event["event"], str(event.get("level", ""))
+    sign, colour, words = _KNOWN.get(name, ("·", _LEVELS.get(level, ""), name))
+    who = f"task {event['task_id']} " if event.get("task_id") is not None else ""
+    values = {key: value for key, value in event.items() if key not in _HIDDEN}
+    rest = " ".join(f"{key}={_brief(value)}" for key, value in values.items() if value is not None)
+    clock = str(event.get("time", ""))[11:19]
+    return f"{clock} {sign} {who}{words}  {rest}".strip(), colour
+
+
+def _brief(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    text = text.replace("\n", " ⏎ ")
+    # What a handler says must not steer the terminal.
+    text = "".join(letter if letter.isprintable() else "�" for letter in text)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+
+def _is_noise(event: dict[str, Any]) -> bool:
+    # A sweep each minute that found nothing to do would drown the rest.
+    idle = event["event"] == "sweep_finished" and not any(
+        value for key, value in event.items() if key not in _HIDDEN and key != "duration_ms"
+    )
+    return idle or event["event"] == "mapping_ready"

@@ -1,0 +1,202 @@
+"""Creates the queue and its dead-letter queue at an SQS endpoint; safe to run again."""
+
+# ruff: noqa: T201  (what a command prints is its answer)
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from chalicelib.settings import Settings
+from localdev.errors import StackError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+DAY = 24 * 60 * 60
+RETENTION = 4 * DAY
+DEAD_LETTER_RETENTION = 14 * DAY
+LONG_POLL = 20  # seconds, the most that SQS knows
+
+_EPILOG = """\
+environment (a flag wins):
+  QUEUE_NAME            interview-queue; the dead-letter queue is the same name with -dlq
+  AWS_ENDPOINT_URL_SQS, AWS_ENDPOINT_URL   where SQS is
+  AWS_DEFAULT_REGION    us-east-1
+  WORKER_TIMEOUT        60 seconds; the visibility timeout is six times that
+  MAX_RECEIVE_COUNT     3
+"""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the two queues shall be; times are seconds."""
+
+    queue: str
+    dead_letter_queue: str
+    visibility_timeout: int
+    max_receive_count: int
+    retention: int = RETENTION
+    dead_letter_retention: int = DEAD_LETTER_RETENTION
+
+    @classmethod
+    def of(cls, settings: Settings) -> Plan:
+        """Return what ``settings`` ask for."""
+        return cls(
+            settings.queue_name,
+            settings.dead_letter_queue_name,
+            settings.visibility_timeout,
+            settings.max_receive_count,
+        )
+
+
+@dataclass(frozen=True)
+class Queues:
+    """The URLs of the two queues, as the server gave them."""
+
+    url: str
+    dead_letter_url: str
+
+
+def make_client(endpoint: str | None, region: str, **config: Any) -> Any:
+    """Return a boto3 SQS client; a local endpoint is never reached through a proxy."""
+    local: dict[str, Any] = {}
+    if endpoint is not None:
+        key = os.environ.get("AWS_ACCESS_KEY_ID", "test")
+        secret = os.environ.get("AWS_SECRET_ACCESS_KEY", "test")
+        local = {"aws_access_key_id": key, "aws_secret_access_key": secret}
+        config = {"proxies": {}, **config}
+    return boto3.client(
+        "sqs", endpoint_url=endpoint, region_name=region, config=Config(**config), **local
+    )
+
+
+def check_endpoint(endpoint: str | None, *, aws: bool) -> None:
+    """Raise StackError if ``endpoint`` is AWS itself (None is, too) and that was not asked for."""
+    host = urlsplit(endpoint).hostname if endpoint else "amazonaws.com"
+    if aws or (host and not f".{host}".endswith((".amazonaws.com", ".amazonaws.com.cn"))):
+        return
+    message = (
+        f"refusing to create queues in AWS ({endpoint or 'no endpoint is set'}): deployment makes "
+        "them there; set AWS_ENDPOINT_URL_SQS to a local server, or give --aws if you mean it"
+    )
+    raise StackError(message)
+
+
+def wait_for(client: Any, seconds: float) -> None:
+    """Wait until the server answers ListQueues. Raises StackError after ``seconds``."""
+    deadline = time.monotonic() + seconds
+    told = False
+    while True:
+        try:
+            client.list_queues(MaxResults=1)
+        except (BotoCoreError, ClientError) as error:
+            if time.monotonic() > deadline:
+                message = f"no SQS at {client.meta.endpoint_url} after {seconds:g} s: {error}"
+                raise StackError(message) from error
+            if not told:
+                print(f"waiting for SQS at {client.meta.endpoint_url} …", file=sys.stderr)
+                told = True
+            time.sleep(0.2)
+        else:
+            return
+
+
+def seed(client: Any, plan: Plan) -> Queues:
+    """Create both queues unless they exist, and set their attributes in either case."""
+    common = {"SqsManagedSseEnabled": "true"}
+    dead_url = _get_or_create(client, plan.dead_letter_queue)
+    kept = {"MessageRetentionPeriod": str(plan.dead_letter_retention)}
+    _set(client, dead_url, kept, optional=common)
+    url = _get_or_create(client, plan.queue)
+    redrive = {
+        "deadLetterTargetArn": _arn(client, dead_url),
+        "maxReceiveCount": plan.max_receive_count,
+    }
+    attributes = {
+        "VisibilityTimeout": str(plan.visibility_timeout),
+        "MessageRetentionPeriod": str(plan.retention),
+        "ReceiveMessageWaitTimeSeconds": str(LONG_POLL),
+        "RedrivePolicy": json.dumps(redrive),
+    }
+    _set(client, url, attributes, optional=common)
+    allow = {"redrivePermission": "byQueue", "sourceQueueArns": [_arn(client, url)]}
+    _set(client, dead_url, {}, optional={"RedriveAllowPolicy": json.dumps(allow)})
+    return Queues(url, dead_url)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run ``python -m localdev seed``."""
+    settings = Settings.from_env()
+    options = _parser(settings).parse_args(arguments)
+    check_endpoint(options.endpoint_url, aws=options.aws)
+    retries = {"total_max_attempts": 1}
+    client = make_client(options.endpoint_url, options.region, retries=retries, connect_timeout=5)
+    wait_for(client, options.wait)
+    plan = Plan(
+        options.queue,
+        options.dead_letter_queue or f"{options.queue}-dlq",
+        options.visibility_timeout,
+        options.max_receive_count,
+        options.retention,
+        options.dead_letter_retention,
+    )
+    queues = seed(client, plan)
+    print(f"QUEUE_URL={queues.url}\nDEAD_LETTER_QUEUE_URL={queues.dead_letter_url}")
+    return 0
+
+
+def _parser(settings: Settings) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m localdev seed",
+        description=__doc__,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_SQS") or os.environ.get("AWS_ENDPOINT_URL")
+    add = parser.add_argument
+    add("--endpoint-url", default=endpoint or None, help="where SQS is")
+    add("--region", default=settings.aws_region)
+    add("--queue", default=settings.queue_name)
+    add("--dead-letter-queue", help="the queue's name with -dlq, if not given")
+    add("--visibility-timeout", type=int, default=settings.visibility_timeout, help="seconds")
+    add("--max-receive-count", type=int, default=settings.max_receive_count)
+    add("--retention", type=int, default=RETENTION, help="seconds; default 4 days")
+    add("--dead-letter-retention", type=int, default=DEAD_LETTER_RETENTION, help="14 days")
+    add("--wait", type=float, default=30, help="seconds to wait for the server; default 30")
+    add("--aws", action="store_true", help="allow AWS itself")
+    return parser
+
+
+def _get_or_create(client: Any, name: str) -> str:
+    # Creating an existing queue with other attributes is an error; without any it is not always.
+    try:
+        return str(client.get_queue_url(QueueName=name)["QueueUrl"])
+    except client.exceptions.QueueDoesNotExist:
+        return str(client.create_queue(QueueName=name)["QueueUrl"])
+
+
+def _arn(client: Any, url: str) -> str:
+    # The account in it differs from server to server.
+    answer = client.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+    return str(answer["Attributes"]["QueueArn"])
+
+
+def _set(client: Any, url: str, attributes: dict[str, str], optional: dict[str, str]) -> None:
+    try:
+        client.set_queue_attributes(QueueUrl=url, Attributes=attributes | optional)
+    except ClientError as error:
+        names = ", ".join(optional)
+        print(f"warning: this server does not know {names}: {error}", file=sys.stderr)
+        if attributes:
+            client.set_queue_attributes(QueueUrl=url, Attributes=attributes)

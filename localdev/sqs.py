@@ -1,0 +1,100 @@
+"""An SQS server of our own (moto's) as a child process; it forgets everything when it stops."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import signal
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from localdev import processes
+from localdev.errors import StackError
+
+if TYPE_CHECKING:
+    import subprocess
+    from types import TracebackType
+
+START_LIMIT = 30.0  # seconds
+_HEADERS = {
+    "Content-Type": "application/x-amz-json-1.0",
+    "X-Amz-Target": "AmazonSQS.ListQueues",
+    "Authorization": "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/sqs/aws4_request",
+}
+
+
+class SqsServer:
+    """The server, on 127.0.0.1 at ``port`` or, if that is taken or None, at a free one."""
+
+    def __init__(self, *, port: int | None = None, log: Path | None = None) -> None:
+        """Remember what is wanted; what the server complains of goes to ``log``."""
+        self._port = port
+        self._process: subprocess.Popen[bytes] | None = None
+        self.log = log or Path(tempfile.gettempdir()) / "chalice-tasks-sqs.log"
+
+    def __enter__(self) -> Self:
+        """Start the server and wait until it answers."""
+        self.start()
+        self.wait_until_ready()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop the server."""
+        self.stop()
+
+    @property
+    def endpoint(self) -> str:
+        """The URL to give to boto3 as ``endpoint_url``."""
+        return f"http://{processes.HOST}:{self._port}"
+
+    def start(self) -> None:
+        """Start the server; its endpoint is known and takes connections from here on."""
+        with processes.listen(self._port) as listener:
+            self._port = listener.getsockname()[1]
+            self.log.unlink(missing_ok=True)
+            with self.log.open("xb") as log:
+                # Handed the listening socket, the server cannot find its port taken.
+                descriptor = listener.fileno()
+                self._process = processes.start_python(
+                    "localdev.sqs_server", str(descriptor), output=log, pass_fds=[descriptor]
+                )
+
+    def wait_until_ready(self) -> None:
+        """Wait until the server answers ListQueues. Raises StackError if it does not."""
+        deadline = time.monotonic() + START_LIMIT
+        while self.running() and time.monotonic() < deadline:
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                if self._answers(deadline - time.monotonic()):
+                    return
+            time.sleep(0.02)
+        message = f"the SQS server did not start; its last lines:\n{processes.last_lines(self.log)}"
+        raise StackError(message)
+
+    def stop(self) -> None:
+        """Stop the server; harmless when it does not run."""
+        if self._process is not None:
+            processes.stop(self._process, signal.SIGTERM, 2)
+            self._process = None
+
+    def running(self) -> bool:
+        """Tell whether the server's process is alive."""
+        return self._process is not None and self._process.poll() is None
+
+    def kill(self) -> None:
+        """Kill the server at once."""
+        if self._process is not None:
+            processes.kill(self._process)
+
+    def _answers(self, timeout: float) -> bool:
+        connection = http.client.HTTPConnection(processes.HOST, self._port, timeout=timeout)
+        with contextlib.closing(connection):
+            connection.request("POST", "/", body=json.dumps({}), headers=_HEADERS)
+            return connection.getresponse().status == http.HTTPStatus.OK

@@ -1,0 +1,221 @@
+"""Starts the parts of the stack in order, watches them, and stops them in reverse."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import http.client
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any
+
+from localdev import parts, processes, state
+from localdev.console import Console
+from localdev.errors import StackError
+from localdev.parts import Part
+from localdev.postgres import PostgreSQL
+from localdev.sqs import SqsServer
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+    from pathlib import Path
+
+DATABASE = "interview_db"
+READY_LIMIT = 60.0  # seconds
+# Wanted so that addresses stay the same from run to run; taken ones are no trouble.
+POSTGRES_PORT, SQS_PORT = 15432, 14566
+_HINTS = """try:   curl -s {url}/tasks -H 'Content-Type: application/json' \
+-d '{{"title": "Hello"}}'
+stop:  Ctrl-C
+"""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `python -m localdev up` was asked for."""
+
+    port: int
+    folder: Path
+    workers: int
+    json: bool
+
+
+class Supervisor:
+    """One run of the stack."""
+
+    def __init__(self, options: Options) -> None:
+        """Nothing is started before run()."""
+        self._options = options
+        self._url = f"http://{processes.HOST}:{options.port}"
+        self._stopping = threading.Event()
+        self._mapping_ready = threading.Event()
+        self._parts: list[Part] = []
+        self._psql = "psql"
+        self._console = Console(sys.stdout, raw=options.json, on_broken=self._stopping.set)
+
+    def run(self) -> int:
+        """Run until a signal comes, and return 0. Raises StackError if a part fails."""
+        folder = self._options.folder
+        state.prepare(folder)
+        self._take_signals()
+        with state.locked(folder, self._url), self._take_port() as listener:
+            try:
+                self._start(listener)
+                self._watch()
+            finally:
+                self._stop()
+        return 0
+
+    def _take_signals(self) -> None:
+        def on_signal(number: int, _: object) -> None:
+            if self._stopping.is_set() and number == signal.SIGINT:
+                for part in self._parts:
+                    part.kill()
+                os._exit(1)
+            self._stopping.set()
+
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, on_signal)
+
+    def _take_port(self) -> socket.socket:
+        # What a killed stack left behind ends within moments.
+        port = self._options.port
+        deadline = time.monotonic() + (5 if state.left_behind(self._options.folder) else 0)
+        while True:
+            listener = processes.listen(port)
+            if listener.getsockname()[1] == port:
+                return listener
+            listener.close()
+            if time.monotonic() >= deadline:
+                message = (
+                    f"port {port} is taken by another program; "
+                    f"choose another: scripts/dev.sh --port {port + 1}"
+                )
+                raise StackError(message)
+            time.sleep(0.1)
+
+    def _start(self, listener: socket.socket) -> None:
+        values, arguments = self._start_servers()
+        if self._ending():
+            return
+        environ = parts.environ_of_parts(os.environ, values)
+        self._start_python("mapping", "localdev.mapping", arguments, environ)
+        descriptor = listener.fileno()
+        # It has the socket already: whoever comes early waits instead of being refused.
+        web = self._start_python(
+            "http", "localdev.http_server", [str(descriptor)], environ, [descriptor]
+        )
+        self._wait(self._mapping_ready.is_set)
+        processes.tell(web, "go")
+        self._wait(functools.partial(_is_ready, self._options.port))
+        if not self._ending():
+            running = state.Running(os.getpid(), self._url, values, self._psql)
+            state.write(self._options.folder, running)
+            self._console.must_say(f"ready {self._url}")
+            self._console.say(_HINTS.format(url=self._url))
+
+    def _start_servers(self) -> tuple[dict[str, str], list[str]]:
+        arguments = ["--workers", str(self._options.workers)]
+        endpoint = os.environ.get("AWS_ENDPOINT_URL_SQS")
+        parts.refuse_aws(endpoint or "")
+        if not endpoint:
+            endpoint = self._start_sqs()
+            arguments.append("--queue-lost")
+        database_url = os.environ.get("DATABASE_URL")
+        if not database_url:
+            database_url = self._start_postgres()
+            arguments.append("--expire-leases")
+        return parts.settings(os.environ, database_url, endpoint), arguments
+
+    def _start_sqs(self) -> str:
+        sqs = SqsServer(port=SQS_PORT, log=self._options.folder / "sqs.log")
+        sqs.start()
+        tail = functools.partial(processes.last_lines, sqs.log)
+        self._parts.append(Part("sqs", sqs.running, tail, sqs.stop, sqs.kill))
+        return sqs.endpoint
+
+    def _start_postgres(self) -> str:
+        server = PostgreSQL(self._options.folder / "postgres", port=POSTGRES_PORT)
+        tail = functools.partial(processes.last_lines, server.log)
+        if not server.exists():
+            self._console.say("making the database …")
+        server.start()
+        # First, so that it is stopped last.
+        self._parts.insert(0, Part("postgres", server.running, tail, server.stop, server.kill))
+        if server.notice:
+            self._console.say(server.notice)
+        server.create_database(DATABASE)
+        self._psql = str(server.bin("psql"))
+        return server.url(DATABASE)
+
+    def _start_python(
+        self,
+        name: str,
+        module: str,
+        arguments: list[str],
+        environ: dict[str, str],
+        pass_fds: list[int] | None = None,
+    ) -> subprocess.Popen[bytes]:
+        process = processes.start_python(
+            module, *arguments, environ=environ, output=subprocess.PIPE, pass_fds=pass_fds or ()
+        )
+        tail = self._console.follow(name, _pipe(process), self._on_event)
+        stop = functools.partial(processes.stop, process, signal.SIGTERM, 8)
+        kill = functools.partial(processes.kill, process)
+        self._parts.append(Part(name, lambda: process.poll() is None, tail.text, stop, kill))
+        return process
+
+    def _on_event(self, event: dict[str, Any]) -> None:
+        if event["event"] == "mapping_ready":
+            self._mapping_ready.set()
+
+    def _wait(self, ready: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + READY_LIMIT
+        while not self._ending() and not ready():
+            if time.monotonic() > deadline:
+                message = f"not ready after {READY_LIMIT:g} s"
+                raise StackError(message)
+            time.sleep(0.01)
+
+    def _ending(self) -> bool:
+        return self._stopping.is_set() or self._dead() is not None
+
+    def _dead(self) -> Part | None:
+        return next((part for part in self._parts if not part.alive()), None)
+
+    def _watch(self) -> None:
+        while not self._stopping.wait(0.1):
+            dead = self._dead()
+            if dead is not None:
+                message = f"{dead.name} died; its last lines:\n{dead.last_words()}"
+                raise StackError(message)
+
+    def _stop(self) -> None:
+        self._stopping.set()
+        if self._parts:
+            self._console.say("stopping …")
+        for part in reversed(self._parts):
+            part.stop()
+        state.forget(self._options.folder)
+
+
+def _pipe(process: subprocess.Popen[bytes]) -> IO[bytes]:
+    if process.stdout is None:
+        message = "started without a pipe"
+        raise ValueError(message)
+    return process.stdout
+
+
+def _is_ready(port: int) -> bool:
+    connection = http.client.HTTPConnection(processes.HOST, port, timeout=5)
+    with contextlib.closing(connection), contextlib.suppress(OSError, http.client.HTTPException):
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    return False

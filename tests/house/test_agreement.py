@@ -1,0 +1,193 @@
+"""What is said in two places is the same: settings, config.json, resources, policies, docs."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chalicelib import errors, sweeper, web
+from chalicelib.settings import Settings
+from tests.house.schema_dump import schema
+
+ROOT = Path(__file__).parents[2]
+CHALICE = ROOT / "chalice_app" / ".chalice"
+SETTINGS = Settings()
+FUNCTIONS = {"api_handler", "worker", "sweeper", "migrate"}
+
+
+def read(path: str) -> str:
+    return (ROOT / path).read_text(encoding="utf-8")
+
+
+def load(name: str) -> Any:
+    return json.loads((CHALICE / name).read_text(encoding="utf-8"))
+
+
+@pytest.fixture(params=["dev", "prod"])
+def functions(request: pytest.FixtureRequest) -> dict[str, Any]:
+    return dict(load("config.json")["stages"][request.param]["lambda_functions"])
+
+
+def resource(name: str) -> dict[str, Any]:
+    return dict(load("resources.json")["Resources"][name]["Properties"])
+
+
+def test_each_function_has_limits_and_a_policy_of_its_own(functions: dict[str, Any]) -> None:
+    assert set(functions) == FUNCTIONS
+    policies = [function["iam_policy_file"] for function in functions.values()]
+    assert len(set(policies)) == len(policies)
+
+
+def test_the_workers_time_limit_is_the_one_its_leases_reckon_with(
+    functions: dict[str, Any],
+) -> None:
+    assert functions["worker"]["lambda_timeout"] == SETTINGS.worker_timeout
+
+
+def test_the_sweeper_ends_before_its_next_tick(functions: dict[str, Any]) -> None:
+    assert sweeper.RESERVE < functions["sweeper"]["lambda_timeout"] < 60
+
+
+def test_the_api_ends_before_the_gateway_gives_up(functions: dict[str, Any]) -> None:
+    assert functions["api_handler"]["lambda_timeout"] <= 29
+
+
+def test_the_queue_hides_messages_for_six_time_limits() -> None:
+    queue = resource("TasksQueue")
+    assert queue["VisibilityTimeout"] == SETTINGS.visibility_timeout == 6 * SETTINGS.worker_timeout
+
+
+def test_the_queue_dead_letters_after_as_many_receives_as_a_task_has_attempts() -> None:
+    policy = resource("TasksQueue")["RedrivePolicy"]
+    assert policy["maxReceiveCount"] == SETTINGS.max_receive_count == SETTINGS.attempt_limit
+
+
+def test_a_dead_letter_outlives_the_queues_own_retention() -> None:
+    day = 24 * 60 * 60
+    assert resource("TasksQueue")["MessageRetentionPeriod"] == 4 * day
+    assert resource("TasksDeadLetterQueue")["MessageRetentionPeriod"] == 14 * day
+
+
+def test_the_queues_are_named_as_the_settings_say() -> None:
+    assert resource("TasksQueue")["QueueName"] == SETTINGS.queue_name
+    assert resource("TasksDeadLetterQueue")["QueueName"] == SETTINGS.dead_letter_queue_name
+
+
+@pytest.mark.parametrize("name", ["api", "worker", "sweeper", "migrate"])
+def test_a_policy_grants_no_more_than_it_names(name: str) -> None:
+    for statement in load(f"policy-{name}.json")["Statement"]:
+        assert statement["Effect"] == "Allow"
+        assert not [action for action in statement["Action"] if "*" in action]
+        if statement["Resource"] == "*":  # X-Ray knows no resources
+            assert all(action.startswith("xray:Put") for action in statement["Action"])
+
+
+@pytest.mark.parametrize("name", ["api", "worker", "sweeper", "migrate"])
+def test_a_policy_names_the_queues_that_the_settings_name(name: str) -> None:
+    queues = {
+        resource.rpartition(":")[2]
+        for statement in load(f"policy-{name}.json")["Statement"]
+        if statement["Action"][0].startswith("sqs:")
+        for resource in statement["Resource"]
+    }
+    assert queues <= {SETTINGS.queue_name, SETTINGS.dead_letter_queue_name}
+
+
+def test_no_secret_or_endpoint_is_in_the_configuration() -> None:
+    assert not re.search(
+        r"://|password|secret|endpoint_url", read("chalice_app/.chalice/config.json"), re.IGNORECASE
+    )
+
+
+def test_every_setting_is_documented_with_its_default() -> None:
+    rows = re.findall(r"^\| `([A-Z_]+)` \| `([^`]*)`", read("docs/settings.md"), re.MULTILINE)
+    defaults = {
+        name.upper(): format(field.default, "g")
+        if isinstance(field.default, float | int)
+        else field.default
+        for name, field in Settings.model_fields.items()
+    }
+    assert dict(rows) == defaults
+
+
+def test_every_problem_is_documented() -> None:
+    told = set(re.findall(r"urn:problem-type:tasks:([a-z-]+)", read("docs/errors.md")))
+    answered = {web.kebab(kind.__name__) for kind in reachable_errors()}
+    assert told == answered
+
+
+def reachable_errors() -> set[type[errors.ServiceError]]:
+    inner = {  # never reach a client
+        errors.UnreadableMessage,
+        errors.BatchPartiallyFailed,
+        errors.DuplicateHandler,
+        errors.UnknownKind,
+        errors.InvalidSettings,
+        errors.MigrationRefused,
+        errors.NotStorable,
+        errors.QueueUnavailable,
+        errors.Unavailable,
+    }
+    found, waiting = set(), [errors.ServiceError]
+    while waiting:
+        kind = waiting.pop()
+        found.add(kind)
+        waiting += kind.__subclasses__()
+    return found - inner
+
+
+def test_every_code_of_a_failed_task_is_documented() -> None:
+    source = read("chalice_app/chalicelib/sql/queries.sql") + read(
+        "chalice_app/chalicelib/outcome.py"
+    )
+    codes = set(re.findall(r"""["']code["'](?::|,) ["'](\w+)["']""", source))
+    codes |= set(re.findall(r'describe\("(\w+)"', source))
+    assert {"exception", "permanent", "crashed", "attempts_exhausted"} <= codes
+    told = set(re.findall(r"^\| `([a-z_]+)` \|", read("docs/errors.md"), re.MULTILINE))
+    assert codes <= told
+
+
+def test_every_route_is_documented() -> None:
+    import app
+
+    readme = read("README.md") + read("docs/architecture.md")
+    for path, methods in app.app.routes.items():
+        for method in methods:
+            assert f"{method} {path.replace('{task_id}', '{id}')}" in readme
+
+
+def test_the_dumped_schema_is_what_the_migrations_build() -> None:
+    header, _, dumped = read("docs/schema.sql").partition("\n\n")
+    assert header.startswith("--")
+    assert dumped == schema(), "run scripts/schema.sh and review what changed"
+
+
+def test_the_changelog_tells_of_this_version() -> None:
+    version = tomllib.loads(read("pyproject.toml"))["project"]["version"]
+    headings = re.findall(r"^## \[([^\]]+)\]", read("CHANGELOG.md"), re.MULTILINE)
+    assert headings[0] in ("Unreleased", version)
+
+
+def test_what_is_shipped_is_pinned_by_hash_and_the_same_as_what_is_tested() -> None:
+    shipped = pins(read("chalice_app/requirements.txt"))
+    tested = pins(read("requirements-dev.txt"))
+    assert shipped
+    assert shipped.items() <= tested.items()
+    wanted = tomllib.loads(read("pyproject.toml"))["project"]["dependencies"]
+    assert {re.split(r"[<>=]", want)[0] for want in wanted} <= shipped.keys()
+
+
+def pins(text: str) -> dict[str, str]:
+    blocks = re.split(r"\n(?=[a-z])", "\n" + text)
+    found = {}
+    for block in blocks[1:]:
+        match = re.match(r"([\w.-]+)==(\S+)", block)
+        assert match, block
+        assert "--hash=sha256:" in block
+        found[match[1]] = match[2]
+    return found
