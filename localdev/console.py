@@ -21,6 +21,7 @@ _KNOWN = {
     "task_send_failed": ("!", _YELLOW, "not sent: SQS could not be reached"),
     "task_started": ("▶", _CYAN, "started"),
     "task_completed": ("✓", _GREEN, "completed"),
+    "handler_raised": ("✗", _YELLOW, "handler raised"),
     "task_retrying": ("↻", _YELLOW, "failed; will be tried again"),
     "task_failed": ("✗", _RED, "failed"),
     "task_cancelled": ("⊘", _YELLOW, "cancelled"),
@@ -76,13 +77,14 @@ class Console:
         tail = Tail()
 
         def run() -> None:
-            for raw in pipe:
-                line = raw.decode(errors="replace").rstrip()
-                event = parse(line)
-                tail.lines.append(describe(event)[0] if event else line)
-                if event is not None:
-                    on_event(event)
-                self.show(part, line)
+            with pipe:
+                for raw in pipe:
+                    line = raw.decode(errors="replace").rstrip()
+                    event = parse(line)
+                    tail.lines.append(describe(event)[0] if event else line)
+                    if event is not None:
+                        on_event(event)
+                    self.show(part, line)
 
         tail.thread = threading.Thread(target=run, name=f"console-{part}", daemon=True)
         tail.thread.start()
@@ -131,6 +133,9 @@ def describe(event: dict[str, Any]) -> tuple[str, str]:
     sign, colour, words = _KNOWN.get(name, ("·", _LEVELS.get(level, ""), name))
     who = f"task {event['task_id']} " if event.get("task_id") is not None else ""
     values = {key: value for key, value in event.items() if key not in _HIDDEN}
+    if isinstance(values.get("stack"), list):
+        # The innermost frame says most; --json shows all.
+        values["at"] = " ".join(map(str, values.pop("stack")[-1:]))
     rest = " ".join(f"{key}={_brief(value)}" for key, value in values.items() if value is not None)
     clock = str(event.get("time", ""))[11:19]
     return f"{clock} {sign} {who}{words}  {rest}".strip(), colour

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from chalicelib.errors import InvalidSettings
+from chalicelib.settings import Settings
 from localdev.errors import StackError
 from localdev.processes import HOST
 
@@ -36,8 +38,6 @@ class Part:
 def settings(environ: Mapping[str, str], database_url: str, endpoint: str) -> dict[str, str]:
     """Return the variables that let a program use the stack, given the user's ``environ``."""
     region = environ.get("AWS_DEFAULT_REGION") or environ.get("AWS_REGION") or "us-east-1"
-    no_proxy = environ.get("NO_PROXY") or environ.get("no_proxy")
-    direct = ",".join(filter(None, [no_proxy, HOST]))
     chosen = {name: environ.get(name) or value for name, value in _DEFAULTS.items()}
     return {
         "DATABASE_URL": database_url,
@@ -45,15 +45,23 @@ def settings(environ: Mapping[str, str], database_url: str, endpoint: str) -> di
         "AWS_DEFAULT_REGION": region,
         **chosen,
         **_FIXED,
-        "NO_PROXY": direct,
-        "no_proxy": direct,
     }
 
 
 def environ_of_parts(environ: Mapping[str, str], values: Mapping[str, str]) -> dict[str, str]:
     """Return the whole environment of a part: the user's, but for what ``values`` decide."""
     kept = {name: value for name, value in environ.items() if name not in _NOT_PASSED_ON}
-    return kept | dict(values)
+    no_proxy = environ.get("NO_PROXY") or environ.get("no_proxy")
+    direct = ",".join(filter(None, [no_proxy, HOST]))
+    return kept | dict(values) | {"NO_PROXY": direct, "no_proxy": direct}
+
+
+def checked_settings(environ: Mapping[str, str]) -> Settings:
+    """Return the app's settings. Raises StackError naming those that are out of bounds."""
+    try:
+        return Settings.from_env(environ)
+    except InvalidSettings as error:
+        raise StackError(str(error)) from None
 
 
 def refuse_aws(endpoint: str) -> None:

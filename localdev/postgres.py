@@ -165,6 +165,8 @@ class PostgreSQL:
             check=False,
             cwd="/",
             env=_ENVIRON,
+            start_new_session=True,
+            preexec_fn=functools.partial(processes.die_with_parent, signal.SIGKILL),
             **self._run_as(),
         )
         if done.returncode:

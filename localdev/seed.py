@@ -17,11 +17,13 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from chalicelib.settings import Settings
 from localdev.errors import StackError
+from localdev.parts import checked_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from chalicelib.settings import Settings
 
 DAY = 24 * 60 * 60
 RETENTION = 4 * DAY
@@ -137,7 +139,7 @@ def seed(client: Any, plan: Plan) -> Queues:
 
 def main(arguments: Sequence[str]) -> int:
     """Run ``python -m localdev seed``."""
-    settings = Settings.from_env()
+    settings = checked_settings(os.environ)
     options = _parser(settings).parse_args(arguments)
     check_endpoint(options.endpoint_url, aws=options.aws)
     retries = {"total_max_attempts": 1}

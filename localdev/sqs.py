@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import os
 import signal
-import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import IO, TYPE_CHECKING, Self
 
 from localdev import processes
 from localdev.errors import StackError
@@ -30,10 +30,10 @@ class SqsServer:
     """The server, on 127.0.0.1 at ``port`` or, if that is taken or None, at a free one."""
 
     def __init__(self, *, port: int | None = None, log: Path | None = None) -> None:
-        """Remember what is wanted; what the server complains of goes to ``log``."""
+        """Remember what is wanted; what the server complains of goes to ``log``, if given."""
         self._port = port
         self._process: subprocess.Popen[bytes] | None = None
-        self.log = log or Path(tempfile.gettempdir()) / "chalice-tasks-sqs.log"
+        self.log = log
 
     def __enter__(self) -> Self:
         """Start the server and wait until it answers."""
@@ -59,8 +59,7 @@ class SqsServer:
         """Start the server; its endpoint is known and takes connections from here on."""
         with processes.listen(self._port) as listener:
             self._port = listener.getsockname()[1]
-            self.log.unlink(missing_ok=True)
-            with self.log.open("xb") as log:
+            with self._open_log() as log:
                 # Handed the listening socket, the server cannot find its port taken.
                 descriptor = listener.fileno()
                 self._process = processes.start_python(
@@ -75,8 +74,8 @@ class SqsServer:
                 if self._answers(deadline - time.monotonic()):
                     return
             time.sleep(0.02)
-        message = f"the SQS server did not start; its last lines:\n{processes.last_lines(self.log)}"
-        raise StackError(message)
+        lines = processes.last_lines(self.log) if self.log else ""
+        raise StackError(f"the SQS server did not start; its last lines:\n{lines}")
 
     def stop(self) -> None:
         """Stop the server; harmless when it does not run."""
@@ -92,6 +91,9 @@ class SqsServer:
         """Kill the server at once."""
         if self._process is not None:
             processes.kill(self._process)
+
+    def _open_log(self) -> IO[bytes]:
+        return Path(self.log or os.devnull).open("wb")
 
     def _answers(self, timeout: float) -> bool:
         connection = http.client.HTTPConnection(processes.HOST, self._port, timeout=timeout)

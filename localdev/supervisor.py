@@ -14,22 +14,18 @@ import time
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
-from localdev import parts, processes, state
+from localdev import parts, processes, servers, state
 from localdev.console import Console
 from localdev.errors import StackError
+from localdev.mapping.declared import stage_environ
 from localdev.parts import Part
-from localdev.postgres import PostgreSQL
-from localdev.sqs import SqsServer
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
     from pathlib import Path
 
-DATABASE = "interview_db"
 READY_LIMIT = 60.0  # seconds
-# Wanted so that addresses stay the same from run to run; taken ones are no trouble.
-POSTGRES_PORT, SQS_PORT = 15432, 14566
 _HINTS = """try:   curl -s {url}/tasks -H 'Content-Type: application/json' \
 -d '{{"title": "Hello"}}'
 stop:  Ctrl-C
@@ -56,11 +52,12 @@ class Supervisor:
         self._stopping = threading.Event()
         self._mapping_ready = threading.Event()
         self._parts: list[Part] = []
-        self._psql = "psql"
+        self._failure = ""
         self._console = Console(sys.stdout, raw=options.json, on_broken=self._stopping.set)
 
     def run(self) -> int:
         """Run until a signal comes, and return 0. Raises StackError if a part fails."""
+        parts.checked_settings(os.environ | stage_environ(processes.APP))
         folder = self._options.folder
         state.prepare(folder)
         self._take_signals()
@@ -102,11 +99,14 @@ class Supervisor:
             time.sleep(0.1)
 
     def _start(self, listener: socket.socket) -> None:
-        values, arguments = self._start_servers()
+        folder = self._options.folder
+        found = servers.start(folder, os.environ, self._parts, self._console.say)
         if self._ending():
             return
+        values = parts.settings(os.environ, found.database_url, found.endpoint)
         environ = parts.environ_of_parts(os.environ, values)
-        self._start_python("mapping", "localdev.mapping", arguments, environ)
+        flags = ["--workers", str(self._options.workers), *found.mapping_flags]
+        self._start_python("mapping", "localdev.mapping", flags, environ)
         descriptor = listener.fileno()
         # It has the socket already: whoever comes early waits instead of being refused.
         web = self._start_python(
@@ -116,44 +116,9 @@ class Supervisor:
         processes.tell(web, "go")
         self._wait(functools.partial(_is_ready, self._options.port))
         if not self._ending():
-            running = state.Running(os.getpid(), self._url, values, self._psql)
-            state.write(self._options.folder, running)
+            state.write(folder, state.Running(os.getpid(), self._url, values, found.psql))
             self._console.must_say(f"ready {self._url}")
             self._console.say(_HINTS.format(url=self._url))
-
-    def _start_servers(self) -> tuple[dict[str, str], list[str]]:
-        arguments = ["--workers", str(self._options.workers)]
-        endpoint = os.environ.get("AWS_ENDPOINT_URL_SQS")
-        parts.refuse_aws(endpoint or "")
-        if not endpoint:
-            endpoint = self._start_sqs()
-            arguments.append("--queue-lost")
-        database_url = os.environ.get("DATABASE_URL")
-        if not database_url:
-            database_url = self._start_postgres()
-            arguments.append("--expire-leases")
-        return parts.settings(os.environ, database_url, endpoint), arguments
-
-    def _start_sqs(self) -> str:
-        sqs = SqsServer(port=SQS_PORT, log=self._options.folder / "sqs.log")
-        sqs.start()
-        tail = functools.partial(processes.last_lines, sqs.log)
-        self._parts.append(Part("sqs", sqs.running, tail, sqs.stop, sqs.kill))
-        return sqs.endpoint
-
-    def _start_postgres(self) -> str:
-        server = PostgreSQL(self._options.folder / "postgres", port=POSTGRES_PORT)
-        tail = functools.partial(processes.last_lines, server.log)
-        if not server.exists():
-            self._console.say("making the database …")
-        server.start()
-        # First, so that it is stopped last.
-        self._parts.insert(0, Part("postgres", server.running, tail, server.stop, server.kill))
-        if server.notice:
-            self._console.say(server.notice)
-        server.create_database(DATABASE)
-        self._psql = str(server.bin("psql"))
-        return server.url(DATABASE)
 
     def _start_python(
         self,
@@ -175,6 +140,8 @@ class Supervisor:
     def _on_event(self, event: dict[str, Any]) -> None:
         if event["event"] == "mapping_ready":
             self._mapping_ready.set()
+        elif event["event"] == "mapping_failed":
+            self._failure = str(event.get("error"))
 
     def _wait(self, ready: Callable[[], bool]) -> None:
         deadline = time.monotonic() + READY_LIMIT
@@ -194,8 +161,8 @@ class Supervisor:
         while not self._stopping.wait(0.1):
             dead = self._dead()
             if dead is not None:
-                message = f"{dead.name} died; its last lines:\n{dead.last_words()}"
-                raise StackError(message)
+                lines = dead.last_words()
+                raise StackError(self._failure or f"{dead.name} died; its last lines:\n{lines}")
 
     def _stop(self) -> None:
         self._stopping.set()

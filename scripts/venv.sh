@@ -62,8 +62,9 @@ def make():
 
 if not is_installed():
     # One at a time; the lock ends with the process, however that ends.
-    with open("scripts/venv.sh") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    folder = os.open(os.path.dirname(os.path.realpath(venv)), os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    try:
         if not is_installed():
             say("Preparing .venv (once; about a minute) ...")
             stamp.unlink(missing_ok=True)
@@ -77,5 +78,7 @@ if not is_installed():
             # Last, so that an interrupted installation is finished next time.
             stamp.write_text(wanted)
             say(".venv is ready.")
+    finally:
+        os.close(folder)
 END
 PYTHON=$PWD/.venv/bin/python

@@ -111,7 +111,7 @@ class FakeQueue(TaskQueue):
 
     def receive(self, most: int = 10) -> list[dict[str, Any]]:
         """Receive what is visible, as records of a Lambda event."""
-        records = []
+        records: list[dict[str, Any]] = []
         for stored in [one for one in self.stored if one.visible_at <= self.now]:
             if stored.receives >= self.max_receives:
                 self.dead.append(stored.body)

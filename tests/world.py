@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from chalicelib.registry import Context, Handler
     from chalicelib.task import Task
 
 OTHER_TOKEN = "00000000-0000-4000-8000-00000000000a"  # noqa: S105  (no password)
@@ -125,7 +126,8 @@ class World:
 
     def task(self, *, kind: str = "default", **columns: Any) -> int:
         """Insert a pending task with its message on the queue."""
-        number = self.table.arrange("pending", kind=kind, **columns)
+        later = {"dispatch_after": self.table.at(120)}
+        number = self.table.arrange("pending", kind=kind, **(later | columns))
         self.queue.put(f'{{"task_id": {number}}}')
         return number
 
@@ -150,6 +152,23 @@ class World:
     def close(self) -> None:
         self.database.close()
         self.table.close()
+
+
+def bad(world: World, action: Handler, kind: str = "bad") -> int:
+    """Add a task whose handler does ``action``, with its message."""
+    world.registry.handler(kind)(action)
+    return world.task(kind=kind)
+
+
+def raising(error: BaseException) -> Handler:
+    def action(task: Task, context: Context) -> Any:  # noqa: ARG001  (every handler takes both)
+        raise error
+
+    return action
+
+
+def returning(value: Any) -> Handler:
+    return lambda _task, _context: value
 
 
 def _echo(task: Task, context: Any) -> str:  # noqa: ARG001  (every handler takes both)

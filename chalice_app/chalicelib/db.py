@@ -29,6 +29,7 @@ Rows = list[dict[str, Any]]
 
 _NAME = re.compile(r"^-- name: (\w+)( \(once\))?$", re.MULTILINE)
 _UNSTORABLE = (pg.DataError, pg.StatementTooComplex, ValueError)
+_UNMIGRATED = (pg.UndefinedTable, pg.UndefinedColumn, pg.UndefinedFunction)
 _AWAY = (pg.OperationalError, pg.InterfaceError, pg.ReadOnlySqlTransaction)
 
 
@@ -100,7 +101,14 @@ class Database:
 
     def _run(self, statement: Statement, arguments: dict[str, Any]) -> Rows:
         with self._borrowed() as connection, connection.cursor() as cursor:
-            cursor.execute(statement.sql, arguments)
+            try:
+                cursor.execute(statement.sql, arguments)
+            except _UNMIGRATED as error:
+                raise StoreUnavailable(
+                    "The database's schema does not fit this code; migrate it.",
+                    broken=False,
+                    sqlstate=error.pgcode,
+                ) from error
             return _rows(cursor)
 
     @contextmanager
@@ -120,9 +128,14 @@ class Database:
                 if not connection.closed:
                     self._idle.append(connection)
 
+    def _take(self) -> Connection | None:
+        try:
+            return self._idle.pop()
+        except IndexError:  # asked instead of told: another thread may be quicker
+            return None
+
     def _connected(self) -> Connection:
-        while self._idle:
-            connection = self._idle.pop()
+        for connection in iter(self._take, None):
             if _is_quiet(connection):
                 return connection
             connection.close()

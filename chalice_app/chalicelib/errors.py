@@ -125,7 +125,8 @@ class RetryLater(Signal):
     def __init__(self, reason: str = "", *, seconds: float | None = None) -> None:
         """Take why, and in how many seconds to try again (the usual backoff if None)."""
         super().__init__(reason or inspect.getdoc(type(self)))
-        self.seconds = seconds
+        # A wrong type is told here, in the handler that gave it.
+        self.seconds = None if seconds is None else float(seconds)
 
 
 class GiveUp(Signal):
@@ -142,4 +143,4 @@ class Snooze(Signal):
     def __init__(self, seconds: float) -> None:
         """Take in how many seconds to run the task again."""
         super().__init__(f"Snoozed for {seconds:g} s.")
-        self.seconds = seconds
+        self.seconds = float(seconds)

@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: SQS counts hiding from the receive on, which lies at most one invocation back.
-LONGEST_INVOCATION = 15 * 60
-
 
 class Fates:
     """Collects the fates of one batch's messages, then carries them out."""
@@ -44,7 +41,7 @@ class Fates:
     def can_wait(self, message: Message, seconds: float) -> bool:
         """Whether the message may come back after ``seconds`` and still be received."""
         last = message.receive_count >= self._settings.max_receive_count
-        return not last and seconds <= MAX_HIDDEN - LONGEST_INVOCATION
+        return not last and seconds <= MAX_HIDDEN
 
     def decide(self, message: Message, status: Status | None, wait: float) -> None:
         """Choose by the task's status (None: no such task) and its wait in seconds."""

@@ -99,5 +99,12 @@ def describe(code: str, error: BaseException) -> dict[str, Any]:
     return {
         "code": code,
         "class": type(error).__name__,
-        "message": clean(str(error), max_bytes=MAX_ERROR),
+        "message": clean(_text(error), max_bytes=MAX_ERROR),
     }
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001  (code of a handler's, which may raise anything)
+        return "The exception has no readable text."

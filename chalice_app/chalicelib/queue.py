@@ -18,7 +18,9 @@ logger = logging.getLogger(__name__)
 #: Bounds of SQS. Source: Amazon SQS Developer Guide, "Message quotas".
 MAX_ENTRIES = 10
 MAX_CALL_BYTES = 1024 * 1024
-MAX_HIDDEN = 12 * 60 * 60
+#: The longest hiding, in seconds: SQS counts its 12 hours from the receive on, which lies at most
+#: one invocation back.
+MAX_HIDDEN = 12 * 60 * 60 - 15 * 60
 #: The largest message sent; a longer description is left out, the worker reads the row anyway.
 MAX_MESSAGE_BYTES = 256 * 1024
 MAX_ID = 2**63 - 1

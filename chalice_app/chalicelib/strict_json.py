@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.errors import NotStorable
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 #: The largest value kept on a task, in bytes of UTF-8.
 MAX_BYTES = 256 * 1024
+#: The deepest value kept: pydantic reads 200 levels and writes 255, some of them an answer's own.
+MAX_DEPTH = 200
 
 # An escaped NUL that is not itself an escaped backslash followed by "u0000".
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
@@ -19,8 +24,8 @@ def encode(value: Any, *, max_bytes: int = MAX_BYTES) -> str:
     """Return ``value`` as compact JSON text.
 
     Raises NotStorable, saying why, for what jsonb cannot keep: types that are not JSON, NaN
-    and infinities, NUL characters, lone surrogates, nesting without end, more than
-    ``max_bytes`` bytes of UTF-8.
+    and infinities, NUL characters, lone surrogates, more than MAX_DEPTH levels of nesting,
+    more than ``max_bytes`` bytes of UTF-8.
     """
     try:
         text = json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
@@ -35,7 +40,22 @@ def encode(value: Any, *, max_bytes: int = MAX_BYTES) -> str:
         raise NotStorable("must not contain NUL characters")
     if size > max_bytes:
         raise NotStorable(f"takes {size:,} bytes as JSON; at most {max_bytes:,} are kept")
+    if text.count("[") + text.count("{") > MAX_DEPTH and _is_deep(value):
+        raise NotStorable("is nested too deeply")
     return text
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        level = [inner for outer in level for inner in _inside(outer)]
+    return bool(level)
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list | tuple) else ()
 
 
 def clean(text: str, *, max_bytes: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from traceback import extract_tb
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
@@ -39,6 +40,18 @@ def traced(
             for key, value in annotations.items():
                 if span is not None:
                     span.put_annotation(key, value(*args, **kwargs))
-            return function(*args, **kwargs)
+            try:
+                return function(*args, **kwargs)
+            except BaseException as error:  # noqa: BLE001  (raised again below)
+                failure = error
+                if span is not None:
+                    span.add_exception(_silent(error), extract_tb(error.__traceback__))
+        # From outside of the span, which would keep the text: it may quote what a client sent.
+        raise failure
 
     return wrapper
+
+
+def _silent(error: BaseException) -> Exception:
+    silent: Exception = type(type(error).__name__, (Exception,), {})()
+    return silent

@@ -68,12 +68,13 @@ def endpoint(
             request = cast("Request", app.current_request)
             try:
                 model = view(request, **arguments)
+                content = model.model_dump_json()
             except ServiceError as error:
                 return problem(error, request, app.lambda_context)
             except Exception as error:  # noqa: BLE001  (Chalice would show it as plain text)
                 return problem(_unexpected(error), request, app.lambda_context)
             headers: Headers = {"Content-Type": "application/json", **_links(model, request)}
-            return Response(model.model_dump_json(), status_code=status, headers=headers)
+            return Response(content, status_code=status, headers=headers)
 
         return answer
 

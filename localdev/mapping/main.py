@@ -81,8 +81,10 @@ class Mapping:
                 limit = self._settings.worker_timeout
                 function = Function(self._app_folder, source.function, limit)
                 self.lanes.append(Lane(queue, source, function, self._stopping))
-        for starter in (*self.lanes, *self.clocks):
-            starter.start()
+        for lane in self.lanes:
+            lane.start()
+        for clock in self.clocks:
+            clock.start()
 
     def stop(self) -> None:
         """Poll no more, let running invocations end for a while, then kill what is left."""
@@ -122,6 +124,19 @@ def main() -> None:
     options = _parse()
     stopped = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopped.set())
+    try:
+        mapping = _prepared(options)
+    except Exception as error:  # noqa: BLE001  (told to the supervisor, which ends the stack)
+        report(FAILED, "ERROR", error=str(error) or type(error).__name__)
+        os._exit(1)
+    report(READY, workers=len(mapping.lanes))
+    stopped.wait()
+    mapping.stop()
+    # Threads in a long poll cannot be joined.
+    os._exit(0)
+
+
+def _prepared(options: argparse.Namespace) -> Mapping:
     settings = Settings.from_env()
     client = seed.make_client(
         os.environ["AWS_ENDPOINT_URL_SQS"],
@@ -131,19 +146,11 @@ def main() -> None:
         retries={"total_max_attempts": 1},
         max_pool_connections=options.workers + 5,
     )
+    seed.wait_for(client, 30)
+    seed.seed(client, seed.Plan.of(settings))
     mapping = Mapping(APP, client, settings, options.workers)
-    try:
-        seed.wait_for(client, 30)
-        seed.seed(client, seed.Plan.of(settings))
-        mapping.start(mapping.prepare(expire=options.expire_leases, queue_lost=options.queue_lost))
-    except Exception as error:  # noqa: BLE001  (told to the supervisor, which ends the stack)
-        report(FAILED, "ERROR", error=str(error) or type(error).__name__)
-        os._exit(1)
-    report(READY, workers=len(mapping.lanes))
-    stopped.wait()
-    mapping.stop()
-    # Threads in a long poll cannot be joined.
-    os._exit(0)
+    mapping.start(mapping.prepare(expire=options.expire_leases, queue_lost=options.queue_lost))
+    return mapping
 
 
 def _wait_while(condition: Callable[[], bool], patience: float) -> None:

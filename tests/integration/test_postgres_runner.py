@@ -46,7 +46,7 @@ def ask(url: str, sql: str) -> Any:
         connection.autocommit = True
         with connection.cursor() as cursor:
             cursor.execute(sql)
-            return cursor.fetchone()[0] if cursor.description else None
+            return (cursor.fetchone() or [None])[0] if cursor.description else None
 
 
 def answers(url: str) -> bool:
@@ -128,7 +128,7 @@ def test_letters_beyond_ascii_have_upper_case(server: PostgreSQL) -> None:
 
 
 def test_its_clients_come_with_it(server: PostgreSQL) -> None:
-    command = [server.bin("psql"), server.url("postgres"), "-Atc", "SELECT 40 + 2"]
+    command = [str(server.bin("psql")), server.url("postgres"), "-Atc", "SELECT 40 + 2"]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "42\n"
 
 

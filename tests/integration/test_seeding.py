@@ -82,7 +82,7 @@ def test_an_attribute_that_the_server_does_not_know_is_a_warning(
 
     def picky(QueueUrl: str, Attributes: dict[str, str]) -> Any:  # noqa: N803
         if {"RedriveAllowPolicy", "SqsManagedSseEnabled"} & set(Attributes):
-            error = {"Error": {"Code": "InvalidAttributeName", "Message": "unknown"}}
+            error: Any = {"Error": {"Code": "InvalidAttributeName", "Message": "unknown"}}
             raise ClientError(error, "SetQueueAttributes")
         return real(QueueUrl=QueueUrl, Attributes=Attributes)
 

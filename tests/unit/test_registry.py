@@ -1,0 +1,59 @@
+"""Handlers by kind."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from chalicelib import handlers
+from chalicelib.errors import DuplicateHandler, UnknownKind
+from chalicelib.registry import Context, Registry
+from chalicelib.task import Status, Task
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+CONTEXT = Context(idempotency_key="task-1", remaining=lambda: 10)
+
+
+def task(**more: Any) -> Task:
+    usual: dict[str, Any] = dict.fromkeys(Task.__dataclass_fields__)
+    usual |= {"id": 1, "kind": "a", "title": "t", "status": Status.PROCESSING, "created_at": NOW}
+    return Task(**(usual | {"attempt": 1, "release_count": 0} | more))
+
+
+def test_a_task_is_worked_by_the_handler_of_its_kind() -> None:
+    registry = Registry()
+
+    @registry.handler("a")
+    def work(task: Task, context: Context) -> str:
+        return f"{task.title} {context.idempotency_key}"
+
+    registry.handler("b")(lambda _task, _context: "wrong")
+    assert registry.run(task(), CONTEXT) == "t task-1"
+    assert registry.kinds == {"a", "b"}
+    assert work(task(title="u"), CONTEXT) == "u task-1"  # still a function of its own
+
+
+def test_two_handlers_of_one_kind_are_refused() -> None:
+    registry = Registry()
+    registry.handler("a")(lambda _task, _context: 1)
+    with pytest.raises(DuplicateHandler, match="'a'"):
+        registry.handler("a")(lambda _task, _context: 2)
+    assert registry.run(task(), CONTEXT) == 1
+
+
+def test_a_kind_without_a_handler_is_unknown() -> None:
+    with pytest.raises(UnknownKind, match="'a'"):
+        Registry().run(task(), CONTEXT)
+
+
+def test_the_folder_of_handlers_fills_the_registry() -> None:
+    assert "default" in handlers.registry.kinds
+
+
+@pytest.mark.parametrize(("description", "end"), [(None, ""), ("more", " with description: more")])
+def test_the_default_handler_says_what_it_was_given(description: str | None, end: str) -> None:
+    result = handlers.registry.run(task(kind="default", description=description), CONTEXT)
+    assert result.startswith("Processed task 't' at 20")
+    assert result.endswith(end)

@@ -1,0 +1,88 @@
+"""Settings: their defaults, their bounds, and what is said of a wrong one."""
+
+from __future__ import annotations
+
+import pytest
+
+from chalicelib.errors import InvalidSettings
+from chalicelib.settings import Settings
+
+OUT_OF_BOUNDS = [
+    ("DATABASE_URL", "mysql://user:canary-1@host/db"),
+    ("DATABASE_CONNECTIONS", "0"),
+    ("QUEUE_NAME", "not a queue"),
+    ("QUEUE_NAME", "x" * 77),
+    ("AWS_REGION", ""),
+    ("BATCH_SIZE", "10001"),
+    ("BATCH_WINDOW", "301"),
+    ("MAXIMUM_CONCURRENCY", "1"),
+    ("WORKER_TIMEOUT", "901"),
+    ("ATTEMPT_LIMIT", "0"),
+    ("MAX_RECEIVE_COUNT", "1001"),
+    ("RETRY_DELAY", "-1"),
+    ("RETRY_DELAY", "nan"),
+    ("RETRY_DELAY_MAX", "inf"),
+    ("LEASE_MARGIN", "x"),
+    ("DISPATCH_GRACE", "0"),
+    ("DISPATCH_GRACE_MAX", "1e9"),
+    ("SEND_AHEAD", "901"),
+    ("RETENTION_DAYS", "0"),
+    ("ENQUEUE_FAILURE", "canary-2"),
+    ("PARTIAL_BATCH", "both"),
+    ("TRACING", "canary-3"),
+    ("LOG_LEVEL", "LOUD"),
+]
+
+
+def test_an_empty_environment_gives_the_defaults() -> None:
+    settings = Settings.from_env({})
+    assert settings.queue_name == "interview-queue"
+    assert settings.dead_letter_queue_name == "interview-queue-dlq"
+    assert (settings.retry_delay, settings.max_receive_count, settings.attempt_limit) == (30, 3, 3)
+    assert settings.visibility_timeout == 360
+    assert settings.partial_batch == "delete"
+
+
+@pytest.mark.parametrize(("name", "value"), OUT_OF_BOUNDS)
+def test_a_setting_out_of_bounds_is_named_and_its_value_is_not_shown(name: str, value: str) -> None:
+    with pytest.raises(InvalidSettings) as caught:
+        Settings.from_env({name: value})
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 2
+    assert lines[1].startswith(f"{name}: ")
+    assert "canary" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_every_setting_has_a_bound_that_is_tested() -> None:
+    names = {name.upper() for name in Settings.model_fields}
+    assert {name for name, _ in OUT_OF_BOUNDS} == names
+
+
+def test_every_wrong_setting_is_named_at_once() -> None:
+    with pytest.raises(InvalidSettings) as caught:
+        Settings.from_env({"BATCH_SIZE": "0", "TRACING": "on"})
+    assert "BATCH_SIZE: " in str(caught.value)
+    assert "TRACING: " in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("environ", "region"),
+    [
+        ({"AWS_DEFAULT_REGION": "eu-west-1"}, "eu-west-1"),
+        ({"AWS_REGION": "eu-north-1", "AWS_DEFAULT_REGION": "eu-west-1"}, "eu-north-1"),
+    ],
+)
+def test_the_region_is_the_one_that_aws_sets(environ: dict[str, str], region: str) -> None:
+    assert Settings.from_env(environ).aws_region == region
+
+
+def test_the_process_environment_is_read_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKER_TIMEOUT", "100")
+    monkeypatch.setenv("PATH_LIKE_STRANGER", "x")
+    assert Settings.from_env().visibility_timeout == 600
+
+
+def test_every_setting_says_what_it_is_for() -> None:
+    for name, field in Settings.model_fields.items():
+        assert field.description, name
