@@ -3,7 +3,7 @@
 6  ../app.py   chalice_cli
 5  runtime     web
 4  service     worker      sweeper    handlers
-3  store       migrations
+3  store       fate       migrations
 2  registry    outcome     schemas    db        queue
 1  task        settings    tracing    logs      strict_json
 0  errors

@@ -18,6 +18,8 @@ from chalicelib.queue import MAX_HIDDEN
 from chalicelib.task import Status
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from chalicelib.queue import Message, TaskQueue
     from chalicelib.settings import Settings
 
@@ -81,15 +83,21 @@ class Fates:
         Raises BatchPartiallyFailed where the mapping does not read that answer: what is done is
         deleted first, and the exception keeps the rest.
         """
-        try:
-            self._queue.bury(self._buried)
-            self._queue.hide(self._hidden)
-        except QueueUnavailable as error:
-            # Not hidden as wished, they come back after the visibility timeout; none is lost.
-            logger.warning("messages_not_hidden", extra={"error": str(error)})
+        if not _managed(self._queue.bury, self._buried):
             self._left += self._buried
+        _managed(self._queue.hide, self._hidden)
         kept = [message.id for message, _ in self._hidden] + [message.id for message in self._left]
         if kept and self._settings.partial_batch == "delete":
-            self._queue.delete(self._done)
+            _managed(self._queue.delete, self._done)
             raise BatchPartiallyFailed(f"{len(kept)} messages are left on the queue.", kept=kept)
         return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in kept]}
+
+
+def _managed(act: Callable[[list[Any]], None], messages: list[Any]) -> bool:
+    # What SQS was not told is not lost: the visibility timeout brings the messages back.
+    try:
+        act(messages)
+    except QueueUnavailable as error:
+        logger.warning("queue_not_told", extra={"messages": len(messages), "error": str(error)})
+        return False
+    return True

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from chalicelib.errors import InvalidSettings
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DAY = 24 * 60 * 60
+SMALL_BATCH = 10
 
 
 class Settings(BaseModel):
@@ -92,6 +93,13 @@ class Settings(BaseModel):
         "INFO", description="The least severe log line that is written."
     )
 
+    @model_validator(mode="after")
+    def _large_batches_take_time(self) -> Self:
+        # Source: AWS Lambda API Reference, CreateEventSourceMapping, BatchSize.
+        if self.batch_size > SMALL_BATCH and self.batch_window == 0:
+            raise ValueError("BATCH_SIZE over 10 needs a BATCH_WINDOW of at least 1")
+        return self
+
     @property
     def dead_letter_queue_name(self) -> str:
         """The queue that messages go to when they have been received too often."""
@@ -120,5 +128,11 @@ class Settings(BaseModel):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            lines = (f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
+            lines = (_explained(broken) for broken in error.errors(include_input=False))
             raise InvalidSettings("\n".join(["Settings out of bounds:", *lines])) from None
+
+
+def _explained(broken: Any) -> str:
+    name = ".".join(map(str, broken["loc"])).upper()
+    rule = str(broken["msg"]).removeprefix("Value error, ")
+    return f"{name}: {rule}" if name else rule

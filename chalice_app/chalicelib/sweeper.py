@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Rows one statement takes, and messages one tick sends at most.
+#: Rows one statement takes, to rescue or to send, and messages one tick sends at most.
 CHUNK = 500
+SEND_CHUNK = 100
 MOST_SENT = 5000
 PURGE_CHUNK = 1000
 #: Seconds of the invocation that are left unused.
@@ -77,7 +78,7 @@ class Sweeper:
     def _send(self, time_left: Callable[[], bool], *, unsent: bool, most: int) -> int:
         total = 0
         while total < most and time_left():
-            limit = min(CHUNK, most - total)
+            limit = min(SEND_CHUNK, most - total)
             letters = self._store.dispatch_tasks(unsent=unsent, limit=limit)
             self._hand_over(letters)
             total += len(letters)

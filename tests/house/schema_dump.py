@@ -26,7 +26,7 @@ def schema() -> str:
             database = Database(server.url("postgres"))
             migrate(database)
             database.close()
-            command = [server.bin("pg_dump"), "--schema-only", "--no-owner", "--no-privileges"]
+            command = [str(server.bin("pg_dump")), "--schema-only", "--no-owner", "--no-privileges"]
             done = subprocess.run(
                 [*command, server.url("postgres")], capture_output=True, text=True, check=True
             )

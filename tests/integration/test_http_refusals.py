@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from decimal import Decimal
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chalicelib import web
+from chalicelib.errors import InvalidRequest, TaskNotFound
+from chalicelib.queue import MAX_ID
 from tests.integration.api import Api, problem
 
 
@@ -182,7 +186,18 @@ def test_no_body_whatever_is_an_error_of_the_servers(api: Api, body: bytes) -> N
         problem(response, response.status_code)
 
 
-@given(text=st.text(st.characters(codec="utf-8", exclude_characters="/?#%"), min_size=1))
+@given(text=st.text(st.characters(codec="utf-8"), min_size=1))
 @settings(max_examples=60)
 def test_no_id_whatever_is_an_error_of_the_servers(api: Api, text: str) -> None:
-    assert api.get(f"/tasks/{text}").status_code in (404, 422)
+    assert api.get(f"/tasks/{quote(text, safe='')}").status_code in (404, 422)
+
+
+@given(text=st.text() | st.integers().map(str) | st.from_regex(r"\d{1,40}", fullmatch=True))
+def test_an_id_is_a_number_that_the_database_can_hold_or_refused(text: str) -> None:
+    """API Gateway hands an id over decoded, so any text may be in it."""
+    try:
+        number = web.task_id(text)
+    except (InvalidRequest, TaskNotFound):
+        return
+    assert 0 <= number <= MAX_ID
+    assert int(text) == number

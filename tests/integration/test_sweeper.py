@@ -109,7 +109,7 @@ def test_a_tick_without_time_left_does_nothing_and_says_so(world: World) -> None
 def test_a_tick_stops_between_chunks_when_its_time_is_up(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chalicelib.sweeper.CHUNK", 2)
+    monkeypatch.setattr("chalicelib.sweeper.SEND_CHUNK", 2)
     for _ in range(5):
         world.table.arrange("pending", dispatch_after="-infinity")
     times = iter([50.0, 50.0, 50.0, 4.0])  # the rescue, two chunks, and no more
@@ -120,7 +120,7 @@ def test_a_tick_stops_between_chunks_when_its_time_is_up(
 def test_one_tick_sends_no_more_than_its_most(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chalicelib.sweeper.CHUNK", 2)
+    monkeypatch.setattr("chalicelib.sweeper.SEND_CHUNK", 2)
     monkeypatch.setattr("chalicelib.sweeper.MOST_SENT", 3)
     for _ in range(4):
         world.table.arrange("pending", dispatch_after="-infinity")

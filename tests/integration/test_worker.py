@@ -43,6 +43,14 @@ def test_a_task_that_is_named_twice_in_a_batch_is_worked_once(world: World) -> N
     assert world.queue.stored == []
 
 
+def test_every_message_of_a_task_in_a_batch_waits_for_its_next_attempt(world: World) -> None:
+    number = bad(world, raising(ValueError("no luck")))
+    world.queue.put(json.dumps({"task_id": number}))
+    world.deliver()
+    assert world.table.row(number)["attempt"] == 1
+    assert world.queue.hidden_for() == [30, 30]
+
+
 def test_a_handler_is_told_a_key_that_stays_the_same_over_attempts(world: World) -> None:
     keys: list[str] = []
 

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chalicelib import worker as worker_module
 from chalicelib.errors import (
+    Snooze,
     StoreUnavailable,
 )
+from chalicelib.worker import settle
 from tests.world import OTHER_TOKEN, bad, raising
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker_module, "PERSISTENCE", (0.0, 0.0))
+    monkeypatch.setattr(settle, "PERSISTENCE", (0.0, 0.0))
 
 
 def test_a_database_that_is_away_at_the_claim_keeps_every_message(world: World) -> None:
@@ -109,6 +110,17 @@ def test_a_worker_whose_task_was_rescued_meanwhile_is_counted_as_fenced(
     world.deliver()
     assert world.table.status(number) == "retrying"
     assert "task_fenced" in heard.events()
+    assert world.queue.hidden_for() == [0]
+
+
+def test_a_release_that_was_fenced_lets_no_message_go(world: World) -> None:
+    def action(task: Task, context: Context) -> None:  # noqa: ARG001
+        world.table.update(task.id, lease_until=world.table.at(-1))
+        world.store.rescue_tasks(limit=1)
+        raise Snooze(100)
+
+    bad(world, action)
+    world.deliver()
     assert world.queue.hidden_for() == [0]
 
 

@@ -125,3 +125,17 @@ def test_without_partial_responses_lambda_deletes_a_batch_that_is_done() -> None
     one.done(message())
     assert one.carry_out() == {"batchItemFailures": []}
     assert queue.asked["delete"] == []
+
+
+def test_a_queue_that_is_away_is_not_taken_for_a_batch_that_is_done() -> None:
+    queue = Asked()
+    queue.away = True
+    one = fates(queue, "delete")
+    one.done(message(name="m1"))
+    one.dead(message(receives=4, name="m2"))
+    one.decide(message(name="m3"), Status.RETRYING, 9)
+    with pytest.raises(BatchPartiallyFailed) as caught:
+        one.carry_out()
+    assert caught.value.context["kept"] == ["m3", "m2"]
+    asked = {"bury": ["m2"], "hide": [("m3", 9)], "delete": ["m1"]}
+    assert queue.asked == asked, "one refusal must not keep it from trying the rest"

@@ -86,3 +86,9 @@ def test_the_process_environment_is_read_by_default(monkeypatch: pytest.MonkeyPa
 def test_every_setting_says_what_it_is_for() -> None:
     for name, field in Settings.model_fields.items():
         assert field.description, name
+
+
+def test_a_batch_that_aws_would_refuse_is_refused_with_the_rule() -> None:
+    with pytest.raises(InvalidSettings, match="BATCH_SIZE over 10 needs a BATCH_WINDOW"):
+        Settings.from_env({"BATCH_SIZE": "11"})
+    assert Settings.from_env({"BATCH_SIZE": "11", "BATCH_WINDOW": "1"}).batch_size == 11

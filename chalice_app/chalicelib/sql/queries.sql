@@ -240,15 +240,22 @@ returning t.id, t.title, t.description,
 
 
 -- name: count_presumed
--- How many rows are due for a second look, and how many ought to have a message by now.
-select (select count(*) from tasks
-         where status in ('pending', 'retrying')
-           and dispatch_after <= now() and dispatch_after > '-infinity'
-           and run_at <= now() + make_interval(secs => %(ahead)s)) as due,
-       (select count(*) from tasks
-         where status in ('pending', 'retrying')
-           and run_at <= now() + make_interval(secs => %(ahead)s))
-       + (select count(*) from tasks where status = 'processing') as open
+-- How many rows are due for a second look, and if any are, how many ought to have a message.
+with presumed as (
+    select count(*) as due
+      from tasks
+     where status in ('pending', 'retrying')
+       and dispatch_after <= now() and dispatch_after > '-infinity'
+       and run_at <= now() + make_interval(secs => %(ahead)s)
+)
+select due,
+       case when due = 0 then 0
+            else (select count(*) from tasks
+                   where status in ('pending', 'retrying')
+                     and run_at <= now() + make_interval(secs => %(ahead)s))
+                 + (select count(*) from tasks where status = 'processing')
+            end as open
+  from presumed
 
 
 -- name: purge_tasks

@@ -1,0 +1,16 @@
+"""What happens to one batch of messages.
+
+claim   one statement takes the tasks that may be worked now and says how the others stand
+run     one handler after the other, as long as there is time; an outcome for each
+settle  one statement, as rarely as the waiting allows, writes what became of them
+answer  every message is deleted, or kept and seen again when its task is due
+
+``work`` claims and runs, ``settle`` writes, ``batch`` is what they hand to each other.
+"""
+
+from __future__ import annotations
+
+from chalicelib.worker.batch import Invocation
+from chalicelib.worker.work import Worker
+
+__all__ = ["Invocation", "Worker"]

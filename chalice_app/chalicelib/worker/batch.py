@@ -1,0 +1,44 @@
+"""The state of one invocation of the worker."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from chalicelib.fate import Fates
+    from chalicelib.outcome import Outcome
+    from chalicelib.queue import Message
+    from chalicelib.task import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """One call of the worker: its id, and what tells the seconds that remain of it."""
+
+    request_id: str
+    remaining: Callable[[], float]
+
+
+@dataclass(slots=True, kw_only=True)
+class Batch:
+    """Messages by task, their fates, and outcomes not yet settled (the oldest since when)."""
+
+    invocation: Invocation
+    fates: Fates
+    messages: dict[int, list[Message]] = field(default_factory=dict)
+    token: str = field(default_factory=lambda: str(uuid.uuid4()))
+    outcomes: list[tuple[Task, Outcome]] = field(default_factory=list)
+    oldest: float = 0.0
+
+    def leave(self, task_id: int) -> None:
+        """Leave a task's messages to the visibility timeout: nobody knows how it stands."""
+        for message in self.messages[task_id]:
+            self.fates.leave(message)
+
+    def firsts(self) -> Iterator[Message]:
+        """Yield one message for each task; the others share its fate."""
+        return (messages[0] for messages in self.messages.values())

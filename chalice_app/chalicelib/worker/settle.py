@@ -1,0 +1,111 @@
+"""Writes what became of a batch's attempts, and decides their messages by the rows."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.errors import StoreRejected, StoreUnavailable
+from chalicelib.outcome import Failed, Released, Retry, describe
+from chalicelib.store import Settlement
+from chalicelib.task import Status
+
+if TYPE_CHECKING:
+    from chalicelib.outcome import Outcome
+    from chalicelib.store import Standing, Store
+    from chalicelib.task import Task
+    from chalicelib.worker.batch import Batch
+
+logger = logging.getLogger(__name__)
+
+#: Waits, in seconds, between tries while the database is away: results cost work.
+PERSISTENCE = (0.1, 0.4, 1.5, 3.0)
+#: Seconds of the invocation that are kept for telling Lambda.
+RESERVE = 5
+
+
+class Settler:
+    """Settles batches in as few statements as it may."""
+
+    def __init__(self, store: Store) -> None:
+        """Take the room below."""
+        self._store = store
+
+    def settle(self, batch: Batch) -> None:
+        """Write the outcomes that wait in ``batch``.
+
+        When the database stays away they are dropped: the leases run out, and the messages,
+        left alone, come back.
+        """
+        outcomes, batch.outcomes = batch.outcomes, []
+        if not outcomes:
+            return
+        settlements = [_settlement(batch, task, outcome) for task, outcome in outcomes]
+        try:
+            standings = self._persist(batch, settlements)
+        except StoreUnavailable:
+            logger.warning("results_lost", exc_info=True, extra={"tasks": len(settlements)})
+            for settlement in settlements:
+                batch.leave(settlement.id)
+            return
+        by_id = {standing.id: standing for standing in standings}
+        for (task, outcome), settlement in zip(outcomes, settlements, strict=True):
+            _report(task, outcome, by_id[task.id])
+            _decide(batch, settlement, by_id[task.id])
+
+    def _persist(self, batch: Batch, settlements: list[Settlement]) -> list[Standing]:
+        for wait in PERSISTENCE:
+            try:
+                return self._write(batch, settlements)
+            except StoreUnavailable:
+                if batch.invocation.remaining() < wait + RESERVE:
+                    raise
+                time.sleep(wait)
+        return self._write(batch, settlements)
+
+    def _write(self, batch: Batch, settlements: list[Settlement]) -> list[Standing]:
+        try:
+            return self._store.settle_attempts(settlements, token=batch.token)
+        except StoreRejected as error:
+            if len(settlements) > 1:  # one of them is to blame: each by itself
+                return [row for one in settlements for row in self._write(batch, [one])]
+            if isinstance(settlements[0].outcome, Failed):
+                raise
+            failed = Failed(describe("permanent", error))
+            return self._write(batch, [replace(settlements[0], outcome=failed)])
+
+
+def _settlement(batch: Batch, task: Task, outcome: Outcome) -> Settlement:
+    message = batch.messages[task.id][0]
+    unsent = isinstance(outcome, Released) or (
+        isinstance(outcome, Retry) and not batch.fates.can_wait(message, outcome.delay)
+    )
+    return Settlement(id=task.id, outcome=outcome, unsent=unsent)
+
+
+def _decide(batch: Batch, settlement: Settlement, standing: Standing) -> None:
+    for message in batch.messages[standing.id]:
+        if settlement.unsent and standing.status is Status.RETRYING and not standing.fenced:
+            batch.fates.done(message)  # the row says already that it has no message
+        else:
+            batch.fates.decide(message, standing.status, standing.wait)
+
+
+def _report(task: Task, outcome: Outcome, standing: Standing) -> None:
+    facts: dict[str, Any] = {
+        "task_id": task.id,
+        "kind": task.kind,
+        "attempt": task.attempts_spent,
+    }
+    if isinstance(outcome, Retry | Failed):
+        facts |= {"code": outcome.error["code"], "error": outcome.error["class"]}
+    if standing.fenced:
+        logger.warning("task_fenced", extra=facts)
+    elif isinstance(outcome, Released) and standing.status is Status.RETRYING:
+        logger.info("task_released", extra=facts | {"delay_s": outcome.delay})
+    elif standing.status is Status.RETRYING:
+        logger.info("task_retrying", extra=facts | {"delay_s": round(standing.wait, 1)})
+    else:
+        logger.info("task_%s", standing.status, extra=facts)

@@ -1,0 +1,139 @@
+"""Claims a batch of tasks and runs their handlers, as long as there is time."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.errors import StoreUnavailable, UnreadableMessage
+from chalicelib.fate import Fates
+from chalicelib.outcome import Backoff, Released, completed, judge
+from chalicelib.queue import Message
+from chalicelib.registry import Context
+from chalicelib.worker.batch import Batch
+from chalicelib.worker.settle import Settler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from chalicelib.outcome import Outcome
+    from chalicelib.queue import TaskQueue
+    from chalicelib.settings import Settings
+    from chalicelib.store import Store
+    from chalicelib.task import Task
+    from chalicelib.worker.batch import Invocation
+
+logger = logging.getLogger(__name__)
+
+#: A result waits this long, in seconds, for others to be settled in the same statement.
+PATIENCE = 0.2
+
+
+class Worker:
+    """Works batches; one object serves all invocations of a process."""
+
+    def __init__(
+        self,
+        store: Store,
+        queue: TaskQueue,
+        run: Callable[[Task, Context], Any],
+        settings: Settings,
+    ) -> None:
+        """Take the rooms below, and what runs the handler of a task."""
+        self._store = store
+        self._queue = queue
+        self._run = run
+        self._settler = Settler(store)
+        self._settings = settings
+        self._backoff = Backoff(base=settings.retry_delay, longest=settings.retry_delay_max)
+        self._duration: dict[str, float] = {}
+
+    def work(self, records: Iterable[dict[str, Any]], invocation: Invocation) -> dict[str, Any]:
+        """Work the records of one Lambda event and return what Lambda is to be told.
+
+        Raises BatchPartiallyFailed, see Fates.
+        """
+        batch = Batch(invocation=invocation, fates=Fates(self._queue, self._settings))
+        self._read(batch, records)
+        try:
+            tasks = self._claim(batch)
+        except StoreUnavailable:
+            logger.warning("batch_kept", exc_info=True)
+            for task_id in batch.messages:
+                batch.leave(task_id)
+        else:
+            self._run_all(batch, tasks)
+            self._mark_unsent(batch.fates.unsent)
+        return batch.fates.carry_out()
+
+    def _read(self, batch: Batch, records: Iterable[dict[str, Any]]) -> None:
+        for record in records:
+            try:
+                message = Message.from_record(record)
+                batch.messages.setdefault(message.task_id, []).append(message)
+            except UnreadableMessage:
+                logger.warning("message_unreadable", extra={"message_id": record["messageId"]})
+                batch.fates.dead(Message.from_record(record, readable=False))
+
+    def _claim(self, batch: Batch) -> list[Task]:
+        if not batch.messages:
+            return []
+        standings = self._store.claim_tasks(
+            list(batch.firsts()),
+            token=batch.token,
+            lease=batch.invocation.remaining() + self._settings.lease_margin,
+            request_id=batch.invocation.request_id,
+        )
+        for standing in standings:
+            if standing.task is None:
+                for message in batch.messages[standing.id]:
+                    batch.fates.decide(message, standing.status, standing.wait)
+        return [standing.task for standing in standings if standing.task]
+
+    def _run_all(self, batch: Batch, tasks: Sequence[Task]) -> None:
+        for number, task in enumerate(tasks):
+            seen = self._duration.get(task.kind)
+            if number and not self._may_start(batch.invocation, seen):
+                outcome: Outcome = Released(0)
+            else:
+                if seen is None or seen > PATIENCE:
+                    self._settler.settle(batch)
+                outcome = self._attempt(task, batch.invocation)
+            if not batch.outcomes:
+                batch.oldest = time.monotonic()
+            batch.outcomes.append((task, outcome))
+            if time.monotonic() - batch.oldest > PATIENCE:
+                self._settler.settle(batch)
+        self._settler.settle(batch)
+
+    def _may_start(self, invocation: Invocation, seen: float | None) -> bool:
+        # A kind never seen is taken to need a sixth of the time limit.
+        return invocation.remaining() > max(self._settings.worker_timeout / 6, seen or 0)
+
+    def _attempt(self, task: Task, invocation: Invocation) -> Outcome:
+        facts = {"task_id": task.id, "kind": task.kind, "attempt": task.attempts_spent}
+        context = Context(idempotency_key=f"task-{task.id}", remaining=invocation.remaining)
+        logger.info("task_started", extra=facts)
+        begun = time.monotonic()
+        try:
+            outcome: Outcome = completed(self._run(task, context))
+        except (Exception, SystemExit) as error:
+            logger.info("handler_raised", extra=facts, exc_info=error)
+            outcome = judge(
+                error,
+                attempt=task.attempts_spent,
+                release_count=task.release_count,
+                backoff=self._backoff,
+            )
+        self._duration[task.kind] = time.monotonic() - begun
+        return outcome
+
+    def _mark_unsent(self, ids: list[int]) -> None:
+        if not ids:
+            return
+        try:
+            self._store.mark_unsent(ids)
+        except StoreUnavailable:
+            # Not lost: without a mark the sweeper finds them when they are overdue.
+            logger.warning("not_marked_unsent", extra={"tasks": len(ids)})
