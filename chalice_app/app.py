@@ -40,6 +40,27 @@ def get_task(request: Request, task_id: str) -> TaskView:  # noqa: ARG001
     return runtime.current().service.get(web.task_id(task_id))
 
 
+@app.route("/tasks/{task_id}/cancel", methods=["POST"], content_types=["*/*"])
+@web.endpoint(app)
+def cancel_task(request: Request, task_id: str) -> TaskView:  # noqa: ARG001
+    """Cancel a waiting task, or ask the worker of a running one to stop."""
+    return runtime.current().service.cancel(web.task_id(task_id))
+
+
+@app.route("/tasks/{task_id}/retry", methods=["POST"], content_types=["*/*"])
+@web.endpoint(app)
+def retry_task(request: Request, task_id: str) -> TaskView:  # noqa: ARG001
+    """Give a failed or cancelled task new attempts."""
+    return runtime.current().service.retry(web.task_id(task_id))
+
+
+@app.route("/tasks/{task_id}", methods=["DELETE"])
+@web.endpoint(app)
+def delete_task(request: Request, task_id: str) -> None:  # noqa: ARG001
+    """Delete a finished task."""
+    runtime.current().service.delete(web.task_id(task_id))
+
+
 @app.route("/healthz", methods=["GET"])
 @web.endpoint(app)
 def healthz(request: Request) -> Health:  # noqa: ARG001

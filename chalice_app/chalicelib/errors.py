@@ -6,6 +6,7 @@ ServiceError
 │   ├── UnsupportedMediaType
 │   └── BodyTooLarge
 ├── TaskNotFound
+├── IllegalMove             the task's status does not allow it
 ├── EnqueueFailed           SQS refused the task and ENQUEUE_FAILURE=fail asks to say so
 ├── Unavailable             worth trying again
 │   ├── StoreUnavailable
@@ -22,7 +23,8 @@ ServiceError
 Signal                      raised by handlers to steer the worker; not failures of the service
 ├── RetryLater
 ├── GiveUp
-└── Snooze
+├── Snooze
+└── Stopped                 raised by context.heartbeat()
 """
 
 from __future__ import annotations
@@ -65,6 +67,10 @@ class BodyTooLarge(InvalidRequest):
 
 class TaskNotFound(ServiceError):
     """There is no task with this id."""
+
+
+class IllegalMove(ServiceError):
+    """The task's status does not allow this."""
 
 
 class EnqueueFailed(ServiceError):
@@ -144,3 +150,11 @@ class Snooze(Signal):
         """Take in how many seconds to run the task again."""
         super().__init__(f"Snoozed for {seconds:g} s.")
         self.seconds = float(seconds)
+
+
+class Stopped(Signal):
+    """The task was cancelled, or is worked by somebody newer: stop working on it."""
+
+    def __init__(self) -> None:
+        """Say so."""
+        super().__init__(inspect.getdoc(type(self)))

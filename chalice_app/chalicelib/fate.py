@@ -35,7 +35,7 @@ class Fates:
         self._settings = settings
         self._done: list[Message] = []
         self._hidden: list[tuple[Message, float]] = []
-        self._left: list[Message] = []
+        self._left: list[Message] = []  # kept, and nothing more to tell the queue
         self._buried: list[Message] = []
         #: Ids of waiting tasks whose message is given up here.
         self.unsent: list[int] = []
@@ -77,16 +77,22 @@ class Fates:
         else:
             self._hidden.append((message, 0))
 
+    def tell(self) -> None:
+        """Hide and bury what was decided so far; a worker that dies later cannot any more."""
+        if not _managed(self._queue.bury, self._buried):
+            self._left += self._buried
+        _managed(self._queue.hide, self._hidden)
+        self._left = [message for message, _ in self._hidden] + self._left
+        self._buried, self._hidden = [], []
+
     def carry_out(self) -> dict[str, Any]:
         """Hide and bury, and return what Lambda is to be told about the batch.
 
         Raises BatchPartiallyFailed where the mapping does not read that answer: what is done is
         deleted first, and the exception keeps the rest.
         """
-        if not _managed(self._queue.bury, self._buried):
-            self._left += self._buried
-        _managed(self._queue.hide, self._hidden)
-        kept = [message.id for message, _ in self._hidden] + [message.id for message in self._left]
+        self.tell()
+        kept = [message.id for message in self._left]
         if kept and self._settings.partial_batch == "delete":
             _managed(self._queue.delete, self._done)
             raise BatchPartiallyFailed(f"{len(kept)} messages are left on the queue.", kept=kept)

@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.errors import GiveUp, NotStorable, RetryLater, Snooze, UnknownKind
+from chalicelib.errors import GiveUp, NotStorable, RetryLater, Snooze, Stopped, UnknownKind
 from chalicelib.strict_json import clean, encode
 
 if TYPE_CHECKING:
@@ -82,11 +82,11 @@ def judge(error: BaseException, *, attempt: int, release_count: int, backoff: Ba
     match error:
         case Snooze():
             return Released(max(0.0, error.seconds))
-        case GiveUp():
-            return Failed(describe("permanent", error))
+        case Stopped():
+            return Retry(0.0, describe("cancelled", error))  # only if it was; else it is fenced
         case UnknownKind() if release_count * backoff.base < UNKNOWN_KIND_GRACE:
             return Released(backoff.base)
-        case UnknownKind():
+        case GiveUp() | UnknownKind():
             return Failed(describe("permanent", error))
         case RetryLater() if error.seconds is not None:
             return Retry(max(0.0, error.seconds), describe("exception", error))

@@ -21,10 +21,13 @@ class Context:
 
     ``idempotency_key`` stays the same over all attempts of a task: hand it to services outside,
     since an attempt may be repeated. ``remaining`` tells the seconds left until the time limit.
+    ``heartbeat``, called now and then in long work, renews the lease; it raises Stopped (let it
+    pass) when the task was cancelled or somebody newer works it, and StoreUnavailable.
     """
 
     idempotency_key: str
     remaining: Callable[[], float]
+    heartbeat: Callable[[], None]
 
 
 class Registry:

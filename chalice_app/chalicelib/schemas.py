@@ -5,11 +5,22 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    model_validator,
+)
 
 from chalicelib import strict_json
 from chalicelib.errors import NotStorable
 from chalicelib.task import Status, Task  # noqa: TC001  (pydantic reads them)
+
+#: The longest delay that may be asked for, in seconds.
+YEAR = 366 * 24 * 60 * 60
 
 
 def _storable(value: Any) -> Any:
@@ -31,6 +42,11 @@ def _zulu(moment: datetime) -> str:
 
 
 Time = Annotated[datetime, PlainSerializer(_zulu, return_type=str)]
+#: A time that a client gives: ISO 8601 with an offset, within the years that every part can tell.
+Moment = Annotated[
+    AwareDatetime,
+    Field(strict=False, ge=datetime(2000, 1, 1, tzinfo=UTC), lt=datetime(2100, 1, 1, tzinfo=UTC)),
+]
 
 
 class NewTask(BaseModel):
@@ -47,6 +63,17 @@ class NewTask(BaseModel):
     description: Annotated[str, AfterValidator(_storable)] | None = None
     kind: Annotated[str, Field(min_length=1, max_length=100)] = "default"
     payload: Annotated[dict[str, Any], AfterValidator(_storable)] | None = None
+    #: When to begin: a time with its offset, or seconds from now; at once if neither is given.
+    run_at: Moment | None = None
+    delay_seconds: Annotated[float, Field(ge=0, le=YEAR)] | None = None
+    #: Fails the task if it was not begun by then.
+    expires_at: Moment | None = None
+
+    @model_validator(mode="after")
+    def _one_time_to_begin(self) -> Self:
+        if self.run_at is not None and self.delay_seconds is not None:
+            raise ValueError("give run_at or delay_seconds, not both")
+        return self
 
 
 class ListQuery(BaseModel):

@@ -5,9 +5,15 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
-from chalicelib.errors import EnqueueFailed, InvalidRequest, QueueUnavailable, StoreUnavailable
+from chalicelib.errors import (
+    EnqueueFailed,
+    IllegalMove,
+    InvalidRequest,
+    QueueUnavailable,
+    StoreUnavailable,
+)
 from chalicelib.queue import MAX_ID, Letter
 from chalicelib.schemas import TaskPage, TaskView
 
@@ -44,12 +50,11 @@ class TaskService:
         ENQUEUE_FAILURE=fail asks for that instead.
         """
         self._check_kind(new.kind)
-        task = self._store.insert_task(**new.model_dump())
+        columns = new.model_dump(exclude={"delay_seconds"})
+        task, wait = self._store.insert_task(**columns, delay=new.delay_seconds or 0)
         logger.info("task_created", extra={"task_id": task.id, "kind": task.kind})
-        try:
-            self._queue.send([Letter(id=task.id, title=task.title, description=task.description)])
-        except QueueUnavailable as error:
-            self._unsent(task, error)
+        if wait <= self._settings.send_ahead:  # else the sweeper sends it when its time is near
+            self._send(task, wait)
         return TaskView.of(task)
 
     def get(self, task_id: int) -> TaskView:
@@ -66,6 +71,39 @@ class TaskService:
             items=[TaskView.of(task) for task in page],
             next_cursor=_cursor(page[-1].id) if more else None,
         )
+
+    def cancel(self, task_id: int) -> TaskView:
+        """Cancel a waiting task now, and one that is being worked as soon as its worker asks.
+
+        Raises IllegalMove for a finished task, and TaskNotFound.
+        """
+        task = self._store.cancel_task(task_id) or self._refuse(task_id, "cancelled")
+        logger.info("task_cancel_requested", extra={"task_id": task.id, "status": task.status})
+        return TaskView.of(task)
+
+    def retry(self, task_id: int) -> TaskView:
+        """Give a failed or cancelled task new attempts; raises IllegalMove and TaskNotFound."""
+        task = self._store.retry_task(task_id) or self._refuse(task_id, "tried again")
+        logger.info("task_retried_by_hand", extra={"task_id": task.id})
+        self._send(task, 0)
+        return TaskView.of(task)
+
+    def delete(self, task_id: int) -> None:
+        """Delete a finished task; raises IllegalMove for any other, and TaskNotFound."""
+        if not self._store.delete_task(task_id):
+            self._refuse(task_id, "deleted")
+        logger.info("task_deleted", extra={"task_id": task_id})
+
+    def _refuse(self, task_id: int, move: str) -> NoReturn:
+        status = self._store.get_task(task_id).status
+        raise IllegalMove(f"Task {task_id} is {status} and cannot be {move}.", current=status)
+
+    def _send(self, task: Task, delay: float) -> None:
+        letter = Letter(id=task.id, title=task.title, description=task.description, delay=delay)
+        try:
+            self._queue.send([letter])
+        except QueueUnavailable as error:
+            self._unsent(task, error)
 
     def _check_kind(self, kind: str) -> None:
         if kind not in self._registry.kinds:

@@ -25,7 +25,8 @@ class Standing:
 
     ``status`` is None when there is no such task. ``wait`` is the time in seconds until its
     lease ends (processing) or it is due. ``task`` is there when the claim took it. ``fenced``
-    means that somebody newer holds or finished it, so what was written was dropped.
+    means that somebody newer holds or finished it, so what was written was dropped. ``apart``
+    means that it is a suspect and waits to be claimed alone.
     """
 
     id: int
@@ -33,6 +34,7 @@ class Standing:
     wait: float
     task: Task | None = None
     fenced: bool = False
+    apart: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,18 +54,21 @@ class Store:
         self._query = query
         self._settings = settings
 
-    def insert_task(self, *, kind: str, title: str, description: str | None, payload: Any) -> Task:
-        """Store a new task, due now; raises StoreRejected for what PostgreSQL cannot keep."""
+    def insert_task(self, *, payload: Any, **columns: Any) -> tuple[Task, float]:
+        """Store a new task and return it, with the time in seconds until it is due.
+
+        ``columns`` are kind, title, description, run_at or delay (seconds), and expires_at.
+        Raises StoreRejected for what PostgreSQL cannot keep.
+        """
         [row] = self._query(
             "insert_task",
-            kind=kind,
-            title=title,
-            description=description,
+            **columns,
             payload=None if payload is None else encode(payload),
             attempt_limit=self._settings.attempt_limit,
             grace=self._settings.dispatch_grace,
+            ahead=self._settings.send_ahead,
         )
-        return Task.from_row(row)
+        return Task.from_row(row), row["wait"]
 
     def get_task(self, task_id: int) -> Task:
         """Return one task; raises TaskNotFound."""
@@ -75,6 +80,19 @@ class Store:
         """Return up to ``limit`` tasks, newest first, older than the id ``before``."""
         return [Task.from_row(row) for row in self._query("list_tasks", before=before, limit=limit)]
 
+    def cancel_task(self, task_id: int) -> Task | None:
+        """Cancel a waiting task, or ask its worker to; None if it is finished or absent."""
+        return _only(self._query("cancel_task", id=task_id))
+
+    def retry_task(self, task_id: int) -> Task | None:
+        """Give a failed or cancelled task new attempts; None if it is neither, or absent."""
+        more, grace = self._settings.attempt_limit, self._settings.dispatch_grace
+        return _only(self._query("retry_task", id=task_id, more=more, grace=grace))
+
+    def delete_task(self, task_id: int) -> bool:
+        """Delete a finished task; False if it is not finished, or absent."""
+        return bool(self._query("delete_task", id=task_id))
+
     def fail_unqueued_task(self, task_id: int, message: str) -> bool:
         """Fail a task whose message could not be sent, unless a worker has begun it after all."""
         return bool(self._query("fail_unqueued_task", id=task_id, message=message))
@@ -85,9 +103,18 @@ class Store:
         self._query("mark_unsent", ids=ids, ahead=self._settings.send_ahead)
 
     def claim_tasks(
-        self, messages: Sequence[Message], *, token: str, lease: float, request_id: str
+        self,
+        messages: Sequence[Message],
+        *,
+        token: str,
+        lease: float,
+        request_id: str,
+        alone: bool = False,
     ) -> list[Standing]:
-        """Claim the tasks that ``messages`` name (no id twice) for ``lease`` seconds."""
+        """Claim the tasks that ``messages`` name (no id twice) for ``lease`` seconds.
+
+        ``alone`` says that there is one message and nothing else in hand: suspects may come.
+        """
         rows = self._query(
             "claim_tasks",
             ids=[message.task_id for message in messages],
@@ -97,6 +124,8 @@ class Store:
             token=token,
             lease=lease,
             request_id=request_id,
+            alone=alone,
+            grace=self._settings.dispatch_grace,
         )
         return [_standing(row, Task.from_row(row) if row["claimed"] else None) for row in rows]
 
@@ -116,6 +145,10 @@ class Store:
             ahead=self._settings.send_ahead,
         )
         return [_standing(row, None) for row in rows]
+
+    def renew_lease(self, task_id: int, *, token: str, lease: float) -> bool:
+        """Hold on to a task for ``lease`` seconds more; False says to stop working on it."""
+        return bool(self._query("renew_lease", id=task_id, token=token, lease=lease))
 
     def rescue_tasks(self, *, limit: int) -> list[Standing]:
         """End attempts whose lease ran out, and say how their tasks stand now."""
@@ -139,6 +172,10 @@ class Store:
         [row] = self._query("count_presumed", ahead=self._settings.send_ahead)
         return row["due"], row["open"]
 
+    def expire_tasks(self, *, limit: int) -> list[int]:
+        """Fail waiting tasks that were not begun in time and return their ids."""
+        return [row["id"] for row in self._query("expire_tasks", limit=limit)]
+
     def purge_tasks(self, *, limit: int) -> int:
         """Delete up to ``limit`` tasks that finished before the retention; return how many."""
         retention = self._settings.retention_days * 24 * 60 * 60
@@ -156,7 +193,12 @@ def _standing(row: dict[str, Any], task: Task | None) -> Standing:
         wait=row["wait"],
         task=task,
         fenced=row.get("fenced", False),
+        apart=row.get("apart", False),
     )
+
+
+def _only(rows: Rows) -> Task | None:
+    return Task.from_row(rows[0]) if rows else None
 
 
 def _columns(settlement: Settlement) -> dict[str, Any]:

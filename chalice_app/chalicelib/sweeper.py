@@ -45,7 +45,8 @@ class Sweeper:
         def time_left() -> bool:
             return remaining() > RESERVE
 
-        done = {"rescued": self._rescue(time_left), "sent": 0, "sent_again": 0, "purged": 0}
+        done = {"rescued": self._rescue(time_left), "expired": self._expire(time_left)}
+        done |= {"sent": 0, "sent_again": 0, "purged": 0}
         try:
             done["sent"] = self._send(time_left, unsent=True, most=MOST_SENT)
             done["sent_again"] = self._send(
@@ -66,6 +67,17 @@ class Sweeper:
                 logger.warning("task_%s", event, extra={"task_id": standing.id, "code": "crashed"})
             total += len(rescued)
             if len(rescued) < CHUNK:
+                break
+        return total
+
+    def _expire(self, time_left: Callable[[], bool]) -> int:
+        total = 0
+        while time_left():
+            expired = self._store.expire_tasks(limit=CHUNK)
+            for task_id in expired:
+                logger.warning("task_failed", extra={"task_id": task_id, "code": "expired"})
+            total += len(expired)
+            if len(expired) < CHUNK:
                 break
         return total
 

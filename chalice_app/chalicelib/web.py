@@ -18,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 from chalicelib.errors import (
     BodyTooLarge,
     EnqueueFailed,
+    IllegalMove,
     InvalidRequest,
     MalformedBody,
     ServiceError,
@@ -43,6 +44,7 @@ Headers = dict[str, str | list[str]]
 STATUS: dict[type[Exception], int] = {
     MalformedBody: 400,
     TaskNotFound: 404,
+    IllegalMove: 409,
     BodyTooLarge: 413,
     UnsupportedMediaType: 415,
     InvalidRequest: 422,
@@ -55,26 +57,25 @@ STATUS: dict[type[Exception], int] = {
 
 def endpoint(
     app: Chalice, *, status: int = 200
-) -> Callable[[Callable[..., BaseModel]], Callable[..., Response]]:
+) -> Callable[[Callable[..., BaseModel | None]], Callable[..., Response]]:
     """Let a view take the request, return a model and raise errors; answer in JSON either way.
+
+    A view that returns None has nothing to show (204).
 
     A created task's address goes into Location (RFC 9110, 10.2.2), the next page's into Link
     (RFC 8288).
     """
 
-    def decorate(view: Callable[..., BaseModel]) -> Callable[..., Response]:
+    def decorate(view: Callable[..., BaseModel | None]) -> Callable[..., Response]:
         @functools.wraps(view)
         def answer(**arguments: str) -> Response:
             request = cast("Request", app.current_request)
             try:
-                model = view(request, **arguments)
-                content = model.model_dump_json()
+                return _shown(view(request, **arguments), status, request)
             except ServiceError as error:
                 return problem(error, request, app.lambda_context)
             except Exception as error:  # noqa: BLE001  (Chalice would show it as plain text)
                 return problem(_unexpected(error), request, app.lambda_context)
-            headers: Headers = {"Content-Type": "application/json", **_links(model, request)}
-            return Response(content, status_code=status, headers=headers)
 
         return answer
 
@@ -135,7 +136,7 @@ def problem(error: ServiceError, request: Request, context: Any) -> Response:
         "instance": _path(request),
         "request_id": request_id,
     }
-    content |= {key: error.context[key] for key in ("errors",) if key in error.context}
+    content |= {key: error.context[key] for key in ("errors", "current") if key in error.context}
     headers: Headers = {"Content-Type": "application/problem+json"}
     if isinstance(error, Unavailable):
         headers["Retry-After"] = "5"
@@ -199,11 +200,18 @@ def _pointer(path: tuple[int | str, ...]) -> dict[str, str]:
     return {"pointer": "#" + "".join(f"/{quote(step)}" for step in steps)}
 
 
-def _links(model: BaseModel, request: Request) -> dict[str, str]:
+def _shown(model: BaseModel | None, status: int, request: Request) -> Response:
+    if model is None:
+        return Response("", status_code=http.HTTPStatus.NO_CONTENT)
+    headers: Headers = {"Content-Type": "application/json", **_links(model, status, request)}
+    return Response(model.model_dump_json(), status_code=status, headers=headers)
+
+
+def _links(model: BaseModel, status: int, request: Request) -> dict[str, str]:
     if isinstance(model, TaskPage) and model.next_cursor:
         values = dict((request.query_params or {}).items()) | {"cursor": model.next_cursor}
         return {"Link": f'<{_path(request)}?{urlencode(values)}>; rel="next"'}
-    if isinstance(model, TaskView) and request.method == "POST":
+    if isinstance(model, TaskView) and status == http.HTTPStatus.CREATED:
         return {"Location": f"{_path(request)}/{model.id}"}
     return {}
 

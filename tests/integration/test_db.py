@@ -76,6 +76,10 @@ def test_an_idle_connection_that_the_server_closed_is_replaced_before_it_is_used
         payload=None,
         attempt_limit=3,
         grace=120,
+        ahead=900,
+        run_at=None,
+        delay=0,
+        expires_at=None,
     )
     assert len(row) == 1
     assert _pid(database) != old

@@ -13,7 +13,7 @@ from tests.world import DAY
 if TYPE_CHECKING:
     from tests.world import World
 
-NOTHING = {"rescued": 0, "sent": 0, "sent_again": 0, "purged": 0}
+NOTHING = {"rescued": 0, "expired": 0, "sent": 0, "sent_again": 0, "purged": 0}
 
 
 def _sent(world: World) -> list[int]:
@@ -112,7 +112,7 @@ def test_a_tick_stops_between_chunks_when_its_time_is_up(
     monkeypatch.setattr("chalicelib.sweeper.SEND_CHUNK", 2)
     for _ in range(5):
         world.table.arrange("pending", dispatch_after="-infinity")
-    times = iter([50.0, 50.0, 50.0, 4.0])  # the rescue, two chunks, and no more
+    times = iter([50.0] * 4 + [4.0])  # the rescue, the expiry, two chunks, and no more
     done = world.sweeper.sweep(lambda: next(times, 4.0))
     assert done == NOTHING | {"sent": 4}
 

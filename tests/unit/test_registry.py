@@ -13,7 +13,7 @@ from chalicelib.registry import Context, Registry
 from chalicelib.task import Status, Task
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-CONTEXT = Context(idempotency_key="task-1", remaining=lambda: 10)
+CONTEXT = Context(idempotency_key="task-1", remaining=lambda: 10, heartbeat=lambda: None)
 
 
 def task(**more: Any) -> Task:

@@ -7,11 +7,21 @@
 
 -- name: insert_task (once)
 -- The row is also the outbox: its message follows, and `dispatch_after` is the net below it.
-insert into tasks (kind, title, description, payload, attempt_limit, dispatch_after)
-values (%(kind)s, %(title)s, %(description)s, %(payload)s::jsonb, %(attempt_limit)s,
-        now() + make_interval(secs => %(grace)s))
+with due as (
+    select greatest(now(), coalesce(%(run_at)s::timestamptz,
+                                    now() + make_interval(secs => %(delay)s))) as run_at
+)
+insert into tasks (kind, title, description, payload, attempt_limit, expires_at, run_at,
+                   dispatch_after)
+select %(kind)s, %(title)s, %(description)s, %(payload)s::jsonb, %(attempt_limit)s,
+       %(expires_at)s::timestamptz, run_at,
+       case when run_at <= now() + make_interval(secs => %(ahead)s)
+            then run_at + make_interval(secs => %(grace)s)
+            else run_at - make_interval(secs => %(ahead)s) end
+  from due
 returning id, kind, title, description, payload, status, attempt, attempt_limit, release_count,
-          result, error, run_at, created_at, updated_at, started_at, finished_at
+          result, error, run_at, created_at, updated_at, started_at, finished_at,
+          extract(epoch from run_at - now())::float8 as wait
 
 
 -- name: get_task
@@ -54,9 +64,10 @@ update tasks
 
 -- name: claim_tasks
 -- Takes what a batch of messages asks for, and says how the rest stands. The caller removes
--- double ids and makes one token for each invocation; the same call again, after a lost reply,
--- finds its own token and changes nothing. Rows are locked in id order, so that two batches
--- never wait for each other.
+-- double ids and makes one token for each claim; the same call again, after a lost reply, finds
+-- its own token and changes nothing. Rows are locked in id order, so that two batches never wait
+-- for each other. Suspects are set apart, the least suspicious first: they are to be claimed
+-- again, alone.
 with wanted as (
     select id, message_id, receive_count, trace_id
       from unnest(%(ids)s::bigint[], %(message_ids)s::text[], %(receive_counts)s::integer[],
@@ -64,7 +75,8 @@ with wanted as (
 ), held as (
     select t.id, t.kind, t.title, t.description, t.payload, t.status, t.attempt, t.attempt_limit,
            t.release_count, t.result, t.error, t.run_at, t.created_at, t.updated_at, t.started_at,
-           t.finished_at, t.lease_token, t.lease_until, t.cancel_requested_at
+           t.finished_at, t.lease_token, t.lease_until, t.lease_shared, t.suspect, t.expires_at,
+           t.cancel_requested_at
       from tasks t join wanted using (id)
      order by t.id
        for update of t
@@ -74,34 +86,49 @@ with wanted as (
                when status = 'processing' and lease_token = %(token)s::uuid then 'mine'
                when status = 'processing' and lease_until >= now() then 'busy'
                when cancel_requested_at is not null then 'cancel'
+               when status in ('pending', 'retrying') and expires_at <= now() then 'expire'
                when status in ('pending', 'retrying') and run_at > now() then 'early'
+               when status = 'processing' and lease_shared and not suspect then 'suspect'
                when attempt >= attempt_limit then 'exhaust'
+               when suspect and not %(alone)s then 'apart'
                else 'claim' end as verdict
       from held
 ), lost as (
-    select id, case when status = 'processing'
-                    then '{"code": "crashed", "message": "The worker ended without a report."}'
-                    else '{"code": "attempts_exhausted", "message": "No attempts are left."}'
-                    end::jsonb as error
+    select id, count(*) filter (where verdict = 'claim') over () > 1 as shared,
+           case when status = 'processing'
+                then '{"code": "crashed", "message": "The worker ended without a report."}'
+                when verdict = 'expire'
+                then '{"code": "expired", "message": "The task was not begun in time."}'
+                else '{"code": "attempts_exhausted", "message": "No attempts are left."}'
+                end::jsonb as error
       from judged
 ), moved as (
     update tasks t
        set status = case j.verdict when 'claim' then 'processing'
+                                   when 'suspect' then 'retrying'
                                    when 'cancel' then 'cancelled'
                                    else 'failed' end,
            attempt = t.attempt + (j.verdict = 'claim')::integer,
-           attempts = case when t.status = 'processing'
+           attempt_limit = t.attempt_limit + (j.verdict = 'suspect')::integer,
+           release_count = t.release_count + (j.verdict = 'suspect')::integer,
+           attempts = case when t.status = 'processing' and j.verdict <> 'suspect'
                            then t.attempts || attempt_record(t, 'crashed', lost.error)
                            else t.attempts end,
+           lease_shared = j.verdict = 'claim' and lost.shared,
+           suspect = t.suspect or j.verdict = 'suspect',
+           run_at = case when j.verdict = 'suspect' then now() else t.run_at end,
+           dispatch_after = case when j.verdict = 'suspect'
+                                 then now() + make_interval(secs => %(grace)s)
+                                 else t.dispatch_after end,
            lease_token = case when j.verdict = 'claim' then %(token)s::uuid end,
            lease_until = case when j.verdict = 'claim'
                               then now() + make_interval(secs => %(lease)s) end,
            started_at = case when j.verdict = 'claim' then now() else t.started_at end,
-           finished_at = case when j.verdict <> 'claim' then now() end,
-           result = case when j.verdict = 'exhaust'
+           finished_at = case when j.verdict in ('cancel', 'expire', 'exhaust') then now() end,
+           result = case when j.verdict in ('expire', 'exhaust')
                          then to_jsonb('Error: ' || (lost.error ->> 'message')) end,
            error = case when j.verdict = 'claim' and t.status <> 'processing' then t.error
-                        when j.verdict = 'cancel' then t.error
+                        when j.verdict in ('cancel', 'suspect') then t.error
                         else lost.error end,
            request_id = case when j.verdict = 'claim' then %(request_id)s else t.request_id end,
            message_id = case when j.verdict = 'claim' then w.message_id else t.message_id end,
@@ -110,11 +137,12 @@ with wanted as (
            trace_id = case when j.verdict = 'claim' then w.trace_id else t.trace_id end,
            updated_at = now()
       from judged j join wanted w using (id) join lost using (id)
-     where t.id = j.id and j.verdict in ('claim', 'cancel', 'exhaust')
+     where t.id = j.id and j.verdict in ('claim', 'suspect', 'cancel', 'expire', 'exhaust')
     returning t.id, t.status, t.attempt, t.started_at, t.updated_at, t.error
 )
 select w.id,
        coalesce(j.verdict in ('claim', 'mine'), false) as claimed,
+       coalesce(j.verdict in ('suspect', 'apart'), false) as apart,
        coalesce(m.status, j.status) as status,
        coalesce(extract(epoch from case when j.status = 'processing' then j.lease_until
                                         else j.run_at end - now()), 0)::float8 as wait,
@@ -125,7 +153,7 @@ select w.id,
        coalesce(m.updated_at, j.updated_at) as updated_at,
        coalesce(m.error, j.error) as error
   from wanted w left join judged j using (id) left join moved m using (id)
- order by w.id
+ order by case when j.suspect then j.attempt - j.release_count end nulls first, w.id
 
 
 -- name: settle_attempts
@@ -169,7 +197,7 @@ with settled as (
                when not j.unsent then now() + make_interval(secs => j.delay + %(grace)s)
                when j.delay <= %(ahead)s then '-infinity'
                else now() + make_interval(secs => j.delay - %(ahead)s) end,
-           lease_until = null,
+           lease_until = null, lease_shared = false,
            finished_at = case when j.next <> 'retrying' then now() end,
            updated_at = now()
       from judged j
@@ -188,9 +216,10 @@ select s.id,
 
 
 -- name: rescue_tasks
--- Attempts whose lease ran out: the worker is gone, or so late that it is fenced.
+-- Attempts whose lease ran out: the worker is gone, or so late that it is fenced. A crash in
+-- company is given back, once; see tasks.suspect.
 with lost as (
-    select id,
+    select id, lease_shared and not suspect and cancel_requested_at is null as released,
            '{"code": "crashed", "message": "The worker ended without a report."}'::jsonb as error
       from tasks
      where status = 'processing' and lease_until < now()
@@ -200,15 +229,21 @@ with lost as (
 )
 update tasks t
    set status = case when t.cancel_requested_at is not null then 'cancelled'
-                     when t.attempt < t.attempt_limit then 'retrying'
+                     when lost.released or t.attempt < t.attempt_limit then 'retrying'
                      else 'failed' end,
-       result = case when t.cancel_requested_at is null and t.attempt >= t.attempt_limit
+       result = case when t.cancel_requested_at is null and not lost.released
+                          and t.attempt >= t.attempt_limit
                      then to_jsonb('Error: ' || (lost.error ->> 'message')) end,
-       error = lost.error,
-       attempts = t.attempts || attempt_record(t, 'crashed', lost.error),
-       lease_token = null, lease_until = null,
+       error = case when lost.released then t.error else lost.error end,
+       attempts = case when lost.released then t.attempts
+                       else t.attempts || attempt_record(t, 'crashed', lost.error) end,
+       attempt_limit = t.attempt_limit + lost.released::integer,
+       release_count = t.release_count + lost.released::integer,
+       suspect = t.suspect or lost.released,
+       lease_token = null, lease_until = null, lease_shared = false,
        run_at = now(), dispatch_after = '-infinity', updated_at = now(),
-       finished_at = case when t.cancel_requested_at is null and t.attempt < t.attempt_limit
+       finished_at = case when t.cancel_requested_at is null
+                               and (lost.released or t.attempt < t.attempt_limit)
                           then null else now() end
   from lost
  where t.id = lost.id and t.status = 'processing' and t.lease_until < now()
@@ -256,6 +291,66 @@ select due,
                  + (select count(*) from tasks where status = 'processing')
             end as open
   from presumed
+
+
+-- name: expire_tasks
+-- Tasks that nobody began in time; one that is being worked is left to end.
+with late as (
+    select id,
+           '{"code": "expired", "message": "The task was not begun in time."}'::jsonb as error
+      from tasks
+     where status in ('pending', 'retrying') and expires_at <= now()
+     order by expires_at
+     limit %(limit)s
+       for update skip locked
+)
+update tasks t
+   set status = 'failed', error = late.error, finished_at = now(), updated_at = now(),
+       result = to_jsonb('Error: ' || (late.error ->> 'message'))
+  from late
+ where t.id = late.id
+returning t.id
+
+
+-- name: cancel_task
+-- A waiting task is cancelled now; one that is being worked, when its worker next asks or ends.
+update tasks
+   set status = case when status = 'processing' then status else 'cancelled' end,
+       cancel_requested_at = coalesce(cancel_requested_at, now()),
+       finished_at = case when status = 'processing' then null else now() end,
+       updated_at = now()
+ where id = %(id)s and status in ('pending', 'retrying', 'processing')
+returning id, kind, title, description, payload, status, attempt, attempt_limit, release_count,
+          result, error, run_at, created_at, updated_at, started_at, finished_at
+
+
+-- name: retry_task (once)
+-- By hand, after the end. The limit is raised: were `attempt` set back, a worker of long ago could
+-- be taken for a new one.
+update tasks
+   set status = 'pending', attempt_limit = attempt + %(more)s,
+       run_at = now(), dispatch_after = now() + make_interval(secs => %(grace)s),
+       dispatch_count = 0, lease_token = null, cancel_requested_at = null,
+       expires_at = case when expires_at > now() then expires_at end,
+       result = null, error = null, finished_at = null, updated_at = now()
+ where id = %(id)s and status in ('failed', 'cancelled')
+returning id, kind, title, description, payload, status, attempt, attempt_limit, release_count,
+          result, error, run_at, created_at, updated_at, started_at, finished_at
+
+
+-- name: delete_task (once)
+delete from tasks
+ where id = %(id)s and status in ('completed', 'failed', 'cancelled')
+returning id
+
+
+-- name: renew_lease
+-- Tells whether the attempt is still the caller's and wanted: no row means stop.
+update tasks
+   set lease_until = now() + make_interval(secs => %(lease)s)
+ where id = %(id)s and status = 'processing' and lease_token = %(token)s::uuid
+   and cancel_requested_at is null
+returning id
 
 
 -- name: purge_tasks

@@ -31,8 +31,15 @@ class Batch:
     fates: Fates
     messages: dict[int, list[Message]] = field(default_factory=dict)
     token: str = field(default_factory=lambda: str(uuid.uuid4()))
+    #: Suspects: they are to be claimed one by one when everything else is settled.
+    apart: list[int] = field(default_factory=list)
     outcomes: list[tuple[Task, Outcome]] = field(default_factory=list)
     oldest: float = 0.0
+
+    def alone(self, task_id: int) -> Batch:
+        """Return a batch of one task, with a lease of its own."""
+        messages = {task_id: self.messages[task_id]}
+        return Batch(invocation=self.invocation, fates=self.fates, messages=messages)
 
     def leave(self, task_id: int) -> None:
         """Leave a task's messages to the visibility timeout: nobody knows how it stands."""

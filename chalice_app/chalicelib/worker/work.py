@@ -6,11 +6,12 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.errors import StoreUnavailable, UnreadableMessage
+from chalicelib.errors import Stopped, StoreUnavailable, UnreadableMessage
 from chalicelib.fate import Fates
 from chalicelib.outcome import Backoff, Released, completed, judge
 from chalicelib.queue import Message
 from chalicelib.registry import Context
+from chalicelib.task import Status
 from chalicelib.worker.batch import Batch
 from chalicelib.worker.settle import Settler
 
@@ -56,16 +57,29 @@ class Worker:
         """
         batch = Batch(invocation=invocation, fates=Fates(self._queue, self._settings))
         self._read(batch, records)
+        self._work(batch)
+        for task_id in batch.apart:
+            self._conclude(batch)
+            self._work_alone(batch, task_id)
+        self._conclude(batch)
+        return batch.fates.carry_out()
+
+    def _work(self, batch: Batch, *, alone: bool = False) -> None:
         try:
-            tasks = self._claim(batch)
+            tasks = self._claim(batch, alone=alone)
         except StoreUnavailable:
             logger.warning("batch_kept", exc_info=True)
             for task_id in batch.messages:
                 batch.leave(task_id)
         else:
             self._run_all(batch, tasks)
-            self._mark_unsent(batch.fates.unsent)
-        return batch.fates.carry_out()
+
+    def _work_alone(self, batch: Batch, task_id: int) -> None:
+        if self._may_start(batch.invocation, None):
+            self._work(batch.alone(task_id), alone=True)
+            return
+        for message in batch.messages[task_id]:
+            batch.fates.decide(message, Status.RETRYING, 0)
 
     def _read(self, batch: Batch, records: Iterable[dict[str, Any]]) -> None:
         for record in records:
@@ -76,7 +90,7 @@ class Worker:
                 logger.warning("message_unreadable", extra={"message_id": record["messageId"]})
                 batch.fates.dead(Message.from_record(record, readable=False))
 
-    def _claim(self, batch: Batch) -> list[Task]:
+    def _claim(self, batch: Batch, *, alone: bool) -> list[Task]:
         if not batch.messages:
             return []
         standings = self._store.claim_tasks(
@@ -84,9 +98,11 @@ class Worker:
             token=batch.token,
             lease=batch.invocation.remaining() + self._settings.lease_margin,
             request_id=batch.invocation.request_id,
+            alone=alone,
         )
+        batch.apart = [standing.id for standing in standings if standing.apart]
         for standing in standings:
-            if standing.task is None:
+            if standing.task is None and not standing.apart:
                 for message in batch.messages[standing.id]:
                     batch.fates.decide(message, standing.status, standing.wait)
         return [standing.task for standing in standings if standing.task]
@@ -99,7 +115,7 @@ class Worker:
             else:
                 if seen is None or seen > PATIENCE:
                     self._settler.settle(batch)
-                outcome = self._attempt(task, batch.invocation)
+                outcome = self._attempt(task, batch)
             if not batch.outcomes:
                 batch.oldest = time.monotonic()
             batch.outcomes.append((task, outcome))
@@ -111,9 +127,19 @@ class Worker:
         # A kind never seen is taken to need a sixth of the time limit.
         return invocation.remaining() > max(self._settings.worker_timeout / 6, seen or 0)
 
-    def _attempt(self, task: Task, invocation: Invocation) -> Outcome:
+    def _context(self, task: Task, batch: Batch) -> Context:
+        remaining = batch.invocation.remaining
+
+        def heartbeat() -> None:
+            lease = remaining() + self._settings.lease_margin
+            if not self._store.renew_lease(task.id, token=batch.token, lease=lease):
+                raise Stopped
+
+        return Context(idempotency_key=f"task-{task.id}", remaining=remaining, heartbeat=heartbeat)
+
+    def _attempt(self, task: Task, batch: Batch) -> Outcome:
         facts = {"task_id": task.id, "kind": task.kind, "attempt": task.attempts_spent}
-        context = Context(idempotency_key=f"task-{task.id}", remaining=invocation.remaining)
+        context = self._context(task, batch)
         logger.info("task_started", extra=facts)
         begun = time.monotonic()
         try:
@@ -129,11 +155,12 @@ class Worker:
         self._duration[task.kind] = time.monotonic() - begun
         return outcome
 
-    def _mark_unsent(self, ids: list[int]) -> None:
-        if not ids:
-            return
-        try:
-            self._store.mark_unsent(ids)
-        except StoreUnavailable:
-            # Not lost: without a mark the sweeper finds them when they are overdue.
-            logger.warning("not_marked_unsent", extra={"tasks": len(ids)})
+    def _conclude(self, batch: Batch) -> None:
+        ids, batch.fates.unsent = batch.fates.unsent, []
+        if ids:
+            try:
+                self._store.mark_unsent(ids)
+            except StoreUnavailable:
+                # Not lost: without a mark the sweeper finds them when they are overdue.
+                logger.warning("not_marked_unsent", extra={"tasks": len(ids)})
+        batch.fates.tell()

@@ -19,11 +19,18 @@ create table tasks (
     lease_token uuid,
     lease_until timestamptz,
 
+    -- A crash takes down every task that its worker held, and nobody can know which one was to
+    -- blame. So a crash in company is not held against a task, once: it becomes a suspect, and a
+    -- suspect is claimed alone.
+    lease_shared boolean not null default false,
+    suspect boolean not null default false,
+
     -- The outbox: "if nobody has claimed it by then, send it again";
     -- -infinity is known to have no message.
     run_at timestamptz not null default now(),
     dispatch_after timestamptz not null default now(),
     dispatch_count integer not null default 0,
+    expires_at timestamptz,
     cancel_requested_at timestamptz,
 
     result jsonb,
@@ -73,6 +80,7 @@ create table tasks (
 create index tasks_to_dispatch on tasks (dispatch_after) where status in ('pending', 'retrying');
 -- By id, not by lease: renewing a lease must not touch an index.
 create index tasks_processing on tasks (id) where status = 'processing';
+create index tasks_expiring on tasks (expires_at) where status in ('pending', 'retrying');
 create index tasks_finished on tasks (finished_at) where finished_at is not null;
 
 create function attempt_record(task tasks, outcome text, error jsonb) returns jsonb
