@@ -36,7 +36,11 @@ class Runtime:
     ) -> None:
         """Take the settings; a test may bring a queue or handlers of its own."""
         self.settings = settings
-        self.database = Database(settings.database_url, connections=settings.database_connections)
+        self.database = Database(
+            settings.database_url,
+            connections=settings.database_connections,
+            patience=settings.database_patience,
+        )
         query = tracing.traced(self.database.query, lambda name, **_: name)
         run = tracing.traced(registry.run, _kind, task_id=_id, attempt=_attempt)
         self.store = Store(query, settings)
@@ -116,9 +120,9 @@ def _new_sqs_client(settings: Settings) -> Any:
 
     # Short: a client waits while a queue that is down is asked.
     config = Config(
-        connect_timeout=1,
-        read_timeout=2,
-        retries={"total_max_attempts": 2, "mode": "standard"},
+        connect_timeout=0.4,
+        read_timeout=0.5,
+        retries={"total_max_attempts": 1},
         max_pool_connections=50,
     )
     return boto3.client("sqs", region_name=settings.aws_region, config=config)

@@ -29,6 +29,9 @@ class Settings(BaseModel):
     database_connections: int = Field(
         16, ge=1, le=200, description="Most connections one process opens at once."
     )
+    database_patience: float = Field(
+        4, ge=0.1, le=60, description="How long one statement may take, connecting included."
+    )
     queue_name: str = Field(
         "interview-queue",
         pattern=r"^[A-Za-z0-9_-]{1,76}$",

@@ -27,6 +27,7 @@ OUT_OF_BOUNDS = [
     ("DISPATCH_GRACE_MAX", "1e9"),
     ("SEND_AHEAD", "901"),
     ("RETENTION_DAYS", "0"),
+    ("DATABASE_PATIENCE", "0"),
     ("ENQUEUE_FAILURE", "canary-2"),
     ("PARTIAL_BATCH", "both"),
     ("TRACING", "canary-3"),

@@ -1,0 +1,15 @@
+"""Connections to PostgreSQL, and the statements of sql/queries.sql by name.
+
+A connection is borrowed for one statement and given back: one thread keeps using one connection,
+as in Lambda, and a server with many short-lived threads does not open one for each.
+
+``statements`` reads the file, ``connection`` speaks to the server and never waits for ever,
+``database`` puts the two together.
+"""
+
+from __future__ import annotations
+
+from chalicelib.db.database import Database
+from chalicelib.db.statements import SQL, Rows, Statement, named_statements
+
+__all__ = ["SQL", "Database", "Rows", "Statement", "named_statements"]

@@ -1,0 +1,155 @@
+"""A database whose statements are run by name, over a few connections."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from psycopg2 import errors as pg
+
+from chalicelib.db.connection import Overdue, connect, is_quiet
+from chalicelib.db.statements import named_statements
+from chalicelib.errors import StoreRejected, StoreUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from chalicelib.db.connection import Connection
+    from chalicelib.db.statements import Rows, Statement
+
+#: The longest opening of a connection, in seconds.
+OPENING = 3.0
+
+_UNSTORABLE = (pg.DataError, pg.StatementTooComplex, ValueError)
+_UNMIGRATED = (pg.UndefinedTable, pg.UndefinedColumn, pg.UndefinedFunction)
+_AWAY = (pg.OperationalError, pg.InterfaceError, pg.ReadOnlySqlTransaction, Overdue)
+#: The server undid the statement by itself and it may do better now: dead-lock, serialization
+#: failure, lock not available.
+_UNDONE = frozenset({"40P01", "40001", "55P03"})
+_REPEATS = 3
+
+
+class Database:
+    """A PostgreSQL database, reached over at most ``connections`` connections at a time."""
+
+    def __init__(self, url: str, *, connections: int = 1, patience: float = math.inf) -> None:
+        """Take a libpq URL, and the seconds that one query may take; nothing is opened yet."""
+        self._url = url
+        self._patience = patience
+        self._statements = named_statements()
+        self._idle: list[Connection] = []
+        self._slots = threading.BoundedSemaphore(connections)
+
+    def query(self, name: str, /, **arguments: Any) -> Rows:
+        """Run one named statement by itself and return its rows.
+
+        Raises StoreUnavailable when the database does not answer in time (a broken connection
+        is replaced and a repeatable statement repeated, once; one that the server undid is
+        repeated in any case) and StoreRejected when it will never take these arguments.
+        """
+        statement = self._statements[name]
+        deadline = time.monotonic() + self._patience
+        for _ in range(_REPEATS):
+            try:
+                return self._run(statement, arguments, deadline)
+            except StoreUnavailable as error:
+                broken = error.context.get("broken") and statement.repeatable
+                if not broken and error.context.get("sqlstate") not in _UNDONE:
+                    raise
+        return self._run(statement, arguments, deadline)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Callable[..., Rows]]:
+        """Run several named statements (or a script, with ``sql=``) in one transaction.
+
+        It may take any time.
+        """
+        with self._borrowed(math.inf) as connection, connection.cursor() as cursor:
+            cursor.execute("begin")
+
+            def run(name: str = "", /, *, sql: str | None = None, **arguments: Any) -> Rows:
+                if sql is None:
+                    cursor.execute(self._statements[name].sql, arguments)
+                else:
+                    cursor.execute(sql)
+                return _rows(cursor)
+
+            try:
+                yield run
+            except BaseException:
+                cursor.execute("rollback")
+                raise
+            cursor.execute("commit")
+
+    def close(self) -> None:
+        """Close the connections that nobody is using."""
+        for connection in iter(self._take, None):
+            connection.close()
+
+    def _run(self, statement: Statement, arguments: dict[str, Any], deadline: float) -> Rows:
+        with self._borrowed(deadline) as connection, connection.cursor() as cursor:
+            try:
+                cursor.execute(statement.sql, arguments)
+            except _UNMIGRATED as error:
+                raise StoreUnavailable(
+                    "The database's schema does not fit this code; migrate it.",
+                    sqlstate=error.pgcode,
+                ) from error
+            return _rows(cursor)
+
+    @contextmanager
+    def _borrowed(self, deadline: float) -> Iterator[Connection]:
+        with self._slot(deadline):
+            connection = self._connected(deadline)
+            try:
+                yield connection
+            except _UNSTORABLE as error:
+                raise StoreRejected(sqlstate=getattr(error, "pgcode", None)) from error
+            except _AWAY as error:
+                broken = connection.closed != 0 and not isinstance(error, Overdue)
+                if isinstance(error, pg.ReadOnlySqlTransaction | Overdue):
+                    connection.close()  # a primary that was replaced, or one that is silent
+                sqlstate = getattr(error, "pgcode", None)
+                raise StoreUnavailable(broken=broken, sqlstate=sqlstate) from error
+            finally:
+                if not connection.closed:
+                    self._idle.append(connection)
+
+    @contextmanager
+    def _slot(self, deadline: float) -> Iterator[None]:
+        wait = None if math.isinf(deadline) else max(0.0, deadline - time.monotonic())
+        if not self._slots.acquire(timeout=wait):
+            raise StoreUnavailable("Every connection to the database is in use; try again.")
+        try:
+            yield
+        finally:
+            self._slots.release()
+
+    def _connected(self, deadline: float) -> Connection:
+        for connection in iter(self._take, None):
+            if is_quiet(connection):
+                connection.deadline = deadline
+                return connection
+            connection.close()
+        try:
+            connection = connect(self._url, min(deadline, time.monotonic() + OPENING))
+        except (pg.OperationalError, Overdue) as error:
+            raise StoreUnavailable from error
+        connection.deadline = deadline
+        return connection
+
+    def _take(self) -> Connection | None:
+        try:
+            return self._idle.pop()
+        except IndexError:  # asked instead of told: another thread may be quicker
+            return None
+
+
+def _rows(cursor: Any) -> Rows:
+    if cursor.description is None:
+        return []
+    names = [column.name for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
