@@ -12,9 +12,12 @@ CREATE TABLE public.tasks (
     release_count integer DEFAULT 0 NOT NULL,
     lease_token uuid,
     lease_until timestamp with time zone,
+    lease_shared boolean DEFAULT false NOT NULL,
+    suspect boolean DEFAULT false NOT NULL,
     run_at timestamp with time zone DEFAULT now() NOT NULL,
     dispatch_after timestamp with time zone DEFAULT now() NOT NULL,
     dispatch_count integer DEFAULT 0 NOT NULL,
+    expires_at timestamp with time zone,
     cancel_requested_at timestamp with time zone,
     result jsonb,
     error jsonb,
@@ -70,6 +73,8 @@ ALTER TABLE ONLY public.schema_migrations
 
 ALTER TABLE ONLY public.tasks
     ADD CONSTRAINT tasks_pkey PRIMARY KEY (id);
+
+CREATE INDEX tasks_expiring ON public.tasks USING btree (expires_at) WHERE (status = ANY (ARRAY['pending'::text, 'retrying'::text]));
 
 CREATE INDEX tasks_finished ON public.tasks USING btree (finished_at) WHERE (finished_at IS NOT NULL);
 
