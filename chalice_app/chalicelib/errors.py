@@ -121,6 +121,18 @@ class MigrationRefused(ServiceError):
     """The database's migration history does not match the files."""
 
 
+#: The longest wait that a handler may ask for, in seconds.
+LONGEST_WAIT = 366 * 24 * 60 * 60
+
+
+def _wait(seconds: float) -> float:
+    # A wrong one is told here, in the handler that gave it; a moment that has passed means now.
+    wait = float(seconds)
+    if not wait <= LONGEST_WAIT:
+        raise ValueError(f"A wait is at most {LONGEST_WAIT} seconds, not {seconds}.")
+    return max(0.0, wait)
+
+
 class Signal(Exception):
     """Base of what a handler raises to steer the worker."""
 
@@ -131,8 +143,7 @@ class RetryLater(Signal):
     def __init__(self, reason: str = "", *, seconds: float | None = None) -> None:
         """Take why, and in how many seconds to try again (the usual backoff if None)."""
         super().__init__(reason or inspect.getdoc(type(self)))
-        # A wrong type is told here, in the handler that gave it.
-        self.seconds = None if seconds is None else float(seconds)
+        self.seconds = None if seconds is None else _wait(seconds)
 
 
 class GiveUp(Signal):
@@ -148,8 +159,8 @@ class Snooze(Signal):
 
     def __init__(self, seconds: float) -> None:
         """Take in how many seconds to run the task again."""
+        self.seconds = _wait(seconds)
         super().__init__(f"Snoozed for {seconds:g} s.")
-        self.seconds = float(seconds)
 
 
 class Stopped(Signal):

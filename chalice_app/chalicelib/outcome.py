@@ -81,7 +81,7 @@ def judge(error: BaseException, *, attempt: int, release_count: int, backoff: Ba
     """Decide what an exception in a handler means for the task."""
     match error:
         case Snooze():
-            return Released(max(0.0, error.seconds))
+            return Released(error.seconds)
         case Stopped():
             return Retry(0.0, describe("cancelled", error))  # only if it was; else it is fenced
         case UnknownKind() if release_count * backoff.base < UNKNOWN_KIND_GRACE:
@@ -89,7 +89,7 @@ def judge(error: BaseException, *, attempt: int, release_count: int, backoff: Ba
         case GiveUp() | UnknownKind():
             return Failed(describe("permanent", error))
         case RetryLater() if error.seconds is not None:
-            return Retry(max(0.0, error.seconds), describe("exception", error))
+            return Retry(error.seconds, describe("exception", error))
         case _:
             return Retry(backoff.after(attempt), describe("exception", error))
 

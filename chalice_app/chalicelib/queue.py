@@ -117,7 +117,7 @@ class TaskQueue:
         """Move each message to the dead-letter queue ourselves."""
         for message in messages:
             self._call("send_message", self._dead_letter_name, MessageBody=message.body)
-        self.delete(messages)
+            self.delete([message])
 
     def depth(self) -> int:
         """Return about how many messages there are: visible, in flight and delayed."""

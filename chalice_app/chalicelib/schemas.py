@@ -9,6 +9,7 @@ from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PlainSerializer,
@@ -29,6 +30,12 @@ def _storable(value: Any) -> Any:
     except NotStorable as error:
         raise ValueError(str(error)) from None
     return value
+
+
+def _digits(text: str) -> str:
+    if not (text.isascii() and text.isdecimal()):
+        raise ValueError("must be a whole number")
+    return text
 
 
 def _not_blank(value: str) -> str:
@@ -81,7 +88,7 @@ class ListQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    limit: Annotated[int, Field(ge=1, le=100)] = 50
+    limit: Annotated[int, BeforeValidator(_digits), Field(ge=1, le=100)] = 50
     cursor: Annotated[str, Field(max_length=100)] | None = None
 
 

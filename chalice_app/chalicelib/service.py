@@ -18,6 +18,8 @@ from chalicelib.queue import MAX_ID, Letter
 from chalicelib.schemas import TaskPage, TaskView
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from chalicelib.queue import TaskQueue
     from chalicelib.registry import Registry
     from chalicelib.schemas import ListQuery, NewTask
@@ -26,6 +28,10 @@ if TYPE_CHECKING:
     from chalicelib.task import Task
 
 logger = logging.getLogger(__name__)
+
+#: A page holds no more, in bytes: a Lambda function's answer may have six million.
+#: Source: AWS Lambda Developer Guide, "Lambda quotas".
+MAX_PAGE_BYTES = 4 * 1024 * 1024
 
 _CURSOR = re.compile(r"before-([0-9]{1,19})")
 
@@ -65,12 +71,9 @@ class TaskService:
         """Return a page of tasks, newest first; raises InvalidRequest for a foreign cursor."""
         before = None if query.cursor is None else _read_cursor(query.cursor)
         tasks = self._store.list_tasks(before=before, limit=query.limit + 1)
-        page = tasks[: query.limit]
+        page = list(_fitting([TaskView.of(task) for task in tasks[: query.limit]]))
         more = len(tasks) > len(page)
-        return TaskPage(
-            items=[TaskView.of(task) for task in page],
-            next_cursor=_cursor(page[-1].id) if more else None,
-        )
+        return TaskPage(items=page, next_cursor=_cursor(page[-1].id) if more else None)
 
     def cancel(self, task_id: int) -> TaskView:
         """Cancel a waiting task now, and one that is being worked as soon as its worker asks.
@@ -121,6 +124,17 @@ class TaskService:
         # Unmarked, the task is merely found later: its row is due for a second look anyway.
         with contextlib.suppress(StoreUnavailable):
             self._store.mark_unsent([task.id])
+
+
+def _fitting(views: list[TaskView]) -> Iterator[TaskView]:
+    # The first always; a client goes on at the cursor.
+    total = 0
+    for view in views:
+        size = len(view.model_dump_json().encode())
+        if total and total + size > MAX_PAGE_BYTES:
+            return
+        total += size
+        yield view
 
 
 def _cursor(task_id: int) -> str:

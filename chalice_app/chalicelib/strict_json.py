@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ MAX_BYTES = 256 * 1024
 MAX_DEPTH = 200
 
 # An escaped NUL that is not itself an escaped backslash followed by "u0000".
+_EXPONENT = re.compile(r"\de[+-]?\d\d")
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
@@ -40,9 +42,20 @@ def encode(value: Any, *, max_bytes: int = MAX_BYTES) -> str:
         raise NotStorable("must not contain NUL characters")
     if size > max_bytes:
         raise NotStorable(f"takes {size:,} bytes as JSON; at most {max_bytes:,} are kept")
+    if _EXPONENT.search(text) and size + _written_out(value) > max_bytes:
+        raise NotStorable(f"has numbers that take more than {max_bytes:,} bytes written out")
     if text.count("[") + text.count("{") > MAX_DEPTH and _is_deep(value):
         raise NotStorable("is nested too deeply")
     return text
+
+
+def _written_out(value: Any) -> int:
+    # jsonb keeps numbers with all their digits: 1e308 comes back as 309 of them.
+    level, total = [value], 0
+    while level:
+        total += sum(abs(math.frexp(one)[1]) // 3 for one in level if isinstance(one, float))
+        level = [inner for outer in level for inner in _inside(outer)]
+    return total
 
 
 def _is_deep(value: Any) -> bool:

@@ -40,9 +40,6 @@ MOVES: dict[Status, frozenset[Status]] = {
     Status.CANCELLED: frozenset({Status.PENDING}),
 }
 
-#: Nothing more happens to these unless somebody asks for it.
-FINAL = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED})
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:

@@ -10,7 +10,7 @@ import psycopg2
 import pytest
 
 from chalicelib.db import Database, Statement
-from chalicelib.errors import StoreRejected, StoreUnavailable
+from chalicelib.errors import InvalidSettings, StoreRejected, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -215,3 +215,12 @@ def test_a_lock_that_takes_too_long_is_unavailable_not_an_error_of_ours(
     assert caught.value.context["sqlstate"] == "55P03"
     other.close()
     impatient.close()
+
+
+def test_a_url_that_is_none_is_named_and_not_shown() -> None:
+    database = Database("postgresql://user:sek%ret@127.0.0.1/x")
+    with pytest.raises(InvalidSettings) as caught:
+        database.query("read_schema_version")
+    assert "DATABASE_URL" in str(caught.value)
+    assert "sek" not in str(caught.value)
+    assert caught.value.__cause__ is None

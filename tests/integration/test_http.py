@@ -267,3 +267,25 @@ def test_the_migrator_and_the_sweeper_answer_what_they_did(api: Api) -> None:
     api.table.arrange("pending")
     done = front_door.sweep(event | {"detail": {"queue_lost": True}}, FakeContext())
     assert done["sent"] == 1
+
+
+def test_a_page_ends_before_it_is_larger_than_lambda_can_answer(api: Api) -> None:
+    ids = [api.table.arrange("pending", description="é" * 120_000) for _ in range(25)]
+    seen: list[int] = []
+    path = "/tasks"
+    while path:
+        response = api.get(path)
+        assert len(response.body) < 4.2 * 1024 * 1024
+        content = json.loads(response.body)
+        seen += [task["id"] for task in content["items"]]
+        cursor = content["next_cursor"]
+        path = f"/tasks?cursor={cursor}" if cursor else ""
+    assert seen == ids[::-1]
+
+
+def test_numbers_that_would_be_written_out_beyond_measure_are_refused(api: Api) -> None:
+    content = problem(api.post({"title": "x", "payload": {"a": [1e308] * 3000}}), 422)
+    assert content["errors"][0]["pointer"] == "#/payload"
+    assert "written out" in content["errors"][0]["detail"]
+    fine = api.post({"title": "x", "payload": {"a": [1e308, 5e-324, 0.1]}})
+    assert fine.status_code == 201

@@ -129,7 +129,9 @@ def test_an_id_that_names_no_task_is_told_so(api: Api, text: str, status: int) -
     [
         ("limit=0", "limit", "greater than or equal to 1"),
         ("limit=101", "limit", "less than or equal to 100"),
-        ("limit=x", "limit", "valid integer"),
+        ("limit=x", "limit", "must be a whole number"),
+        ("limit=5.0", "limit", "must be a whole number"),
+        ("limit=1_0", "limit", "must be a whole number"),
         ("limit=1&limit=2", "limit", "given more than once"),
         ("cursor=zz", "cursor", "not a next_cursor"),
         ("cursor=before-%D9%A3", "cursor", "not a next_cursor"),

@@ -17,6 +17,15 @@ class Killed(BaseException):
     """Goes past the worker like the end of its process: nothing more is done."""
 
 
+def poison(world: World) -> int:
+    """Add a task during which its worker ends."""
+
+    def die(task: object, context: object) -> None:  # noqa: ARG001
+        world.query.before["settle_attempts"] = [Killed()]
+
+    return bad(world, die, kind="poison")
+
+
 def crash(world: World) -> None:
     """Let a worker take what is on the queue and die, and its lease run out."""
     with pytest.raises(Killed):
@@ -37,7 +46,7 @@ def wait_for_messages(world: World) -> None:
 def test_a_crash_in_company_is_given_back_once_and_makes_all_of_them_suspects(
     world: World,
 ) -> None:
-    ids = [bad(world, raising(Killed())), *(world.task() for _ in range(2))]
+    ids = [poison(world), *(world.task() for _ in range(2))]
     crash(world)
     world.sweep()
     for row in map(world.table.row, ids):
@@ -49,7 +58,7 @@ def test_a_crash_in_company_is_given_back_once_and_makes_all_of_them_suspects(
 def test_a_poison_task_fails_as_crashed_and_its_neighbours_complete_at_their_first_attempt(
     world: World,
 ) -> None:
-    poison = bad(world, raising(Killed()))
+    culprit = poison(world)
     neighbours = [world.task() for _ in range(5)]
     crashes = 0
     for _ in range(10):
@@ -60,7 +69,7 @@ def test_a_poison_task_fails_as_crashed_and_its_neighbours_complete_at_their_fir
         over(world)
         world.sweep()
         wait_for_messages(world)
-    row = world.table.row(poison)
+    row = world.table.row(culprit)
     assert (row["status"], row["error"]["code"]) == ("failed", "crashed")
     assert [entry["outcome"] for entry in row["attempts"]] == ["crashed"] * 3
     assert crashes == 4  # the one in company, and three alone
@@ -73,14 +82,14 @@ def test_a_suspect_runs_after_everything_else_is_settled_and_its_messages_hidden
     world: World,
 ) -> None:
     later = bad(world, raising(ValueError("not yet")), kind="later")
-    poison = bad(world, raising(Killed()))
-    world.table.update(poison, suspect=True)
+    culprit = poison(world)
+    world.table.update(culprit, suspect=True)
     good = world.task()
     with pytest.raises(Killed):
         world.deliver()
     assert world.table.status(good) == "completed"
     assert world.table.status(later) == "retrying"
-    assert world.table.status(poison) == "processing"
+    assert world.table.status(culprit) == "processing"
     assert 30 in world.queue.hidden_for()
 
 
@@ -97,7 +106,7 @@ def test_suspects_of_one_batch_are_claimed_one_by_one(world: World) -> None:
 
 
 def test_a_suspect_that_crashes_alone_takes_no_other_suspect_with_it(world: World) -> None:
-    first = bad(world, raising(Killed()))
+    first = poison(world)
     second = world.task()
     for number in (first, second):
         world.table.update(number, suspect=True)
@@ -108,7 +117,7 @@ def test_a_suspect_that_crashes_alone_takes_no_other_suspect_with_it(world: Worl
 
 
 def test_a_crash_of_a_task_that_was_claimed_alone_counts_at_once(world: World) -> None:
-    number = bad(world, raising(Killed()))
+    number = poison(world)
     crash(world)
     world.sweep()
     row = world.table.row(number)
@@ -117,14 +126,14 @@ def test_a_crash_of_a_task_that_was_claimed_alone_counts_at_once(world: World) -
 
 
 def test_a_claim_that_finds_an_expired_shared_lease_makes_a_suspect_of_it(world: World) -> None:
-    ids = [bad(world, raising(Killed())), world.task()]
+    ids = [poison(world), world.task()]
     crash(world)
     # No sweeper in between: the messages come back first, with another worker.
     wait_for_messages(world)
     with pytest.raises(Killed):
         world.deliver()
-    poison, neighbour = map(world.table.row, ids)
-    assert (poison["suspect"], poison["attempt"], poison["status"]) == (True, 2, "processing")
+    culprit, neighbour = map(world.table.row, ids)
+    assert (culprit["suspect"], culprit["attempt"], culprit["status"]) == (True, 2, "processing")
     assert (neighbour["suspect"], neighbour["attempt_limit"]) == (True, 4)
 
 

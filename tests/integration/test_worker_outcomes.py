@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +12,16 @@ from chalicelib.errors import (
     GiveUp,
     RetryLater,
     Snooze,
+    StoreRejected,
 )
 from tests.world import bad, raising, returning
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from chalicelib.registry import Context
     from chalicelib.task import Task
+    from tests.fakes import Heard
     from tests.world import World
 
 
@@ -85,6 +90,9 @@ def test_a_result_nested_deeper_than_an_answer_can_show_fails_its_task(world: Wo
         pytest.param(ValueError("é" * 5000), "é" * 2046 + "…", id="a long text"),
         (RetryLater("not yet"), "not yet"),
         (RecursionError("deep"), "deep"),
+        (KeyboardInterrupt("stop"), "stop"),
+        (asyncio.CancelledError("gone"), "gone"),
+        (GeneratorExit("over"), "over"),
     ],
 )
 def test_whatever_a_handler_raises_is_told_and_tried_again(
@@ -121,15 +129,29 @@ def test_a_handler_that_misuses_a_signal_harms_no_neighbour(world: World) -> Non
     assert world.table.status(neighbour) == "completed"
 
 
-@pytest.mark.parametrize("signal", [RetryLater(seconds=1e300), Snooze(float("inf"))])
-def test_a_wait_that_no_calendar_holds_fails_only_its_own_task(
-    world: World, signal: Exception
+@pytest.mark.parametrize("seconds", [1e300, float("inf"), float("nan")])
+@pytest.mark.parametrize("signal", [lambda wait: RetryLater(seconds=wait), Snooze])
+def test_a_wait_that_makes_no_sense_is_an_error_of_its_handler(
+    world: World, signal: Callable[[float], Exception], seconds: float
 ) -> None:
-    world.worker._duration.update(default=0.001, bad=0.001)
-    number, neighbour = bad(world, raising(signal)), world.task()
+    def action(task: Task, context: Context) -> None:  # noqa: ARG001
+        raise signal(seconds)
+
+    number, neighbour = bad(world, action), world.task()
     world.deliver()
-    assert world.table.row(number)["error"]["code"] == "permanent"
+    row = world.table.row(number)
+    assert (row["status"], row["error"]["class"]) == ("retrying", "ValueError")
+    assert "A wait is at most 31622400 seconds" in row["error"]["message"]
     assert world.table.status(neighbour) == "completed"
+
+
+def test_what_is_logged_is_what_was_written_not_what_was_wanted(world: World, heard: Heard) -> None:
+    number = bad(world, returning("fine"))
+    world.query.before["settle_attempts"] = [StoreRejected()]
+    world.deliver()
+    assert world.table.status(number) == "failed"
+    [line] = [record for record in heard.records if record.getMessage() == "task_failed"]
+    assert (vars(line)["code"], vars(line)["error"]) == ("permanent", "StoreRejected")
 
 
 def test_a_task_fails_after_its_last_attempt_and_its_message_is_dead_lettered(

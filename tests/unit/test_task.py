@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from chalicelib.task import FINAL, MOVES, Status, Task
+from chalicelib.task import MOVES, Status, Task
 from tests.unit.test_registry import task
+
+FINAL = {Status.COMPLETED, Status.FAILED, Status.CANCELLED}
 
 
 def test_every_status_is_reached_and_its_moves_are_told() -> None:

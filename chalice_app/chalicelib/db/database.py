@@ -12,7 +12,7 @@ from psycopg2 import errors as pg
 
 from chalicelib.db.connection import Overdue, connect, is_quiet
 from chalicelib.db.statements import named_statements
-from chalicelib.errors import StoreRejected, StoreUnavailable
+from chalicelib.errors import InvalidSettings, StoreRejected, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -136,6 +136,9 @@ class Database:
             connection.close()
         try:
             connection = connect(self._url, min(deadline, time.monotonic() + OPENING))
+        except pg.ProgrammingError:
+            # Its text quotes the URL, which holds a password.
+            raise InvalidSettings("DATABASE_URL is not a libpq URL.") from None
         except (pg.OperationalError, Overdue) as error:
             raise StoreUnavailable from error
         connection.deadline = deadline

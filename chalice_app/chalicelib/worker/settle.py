@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from chalicelib.task import Task
     from chalicelib.worker.batch import Batch
 
+    Written = list[tuple[Settlement, Standing]]
+
 logger = logging.getLogger(__name__)
 
 #: Waits, in seconds, between tries while the database is away: results cost work.
@@ -44,18 +46,18 @@ class Settler:
             return
         settlements = [_settlement(batch, task, outcome) for task, outcome in outcomes]
         try:
-            standings = self._persist(batch, settlements)
+            written = self._persist(batch, settlements)
         except StoreUnavailable:
             logger.warning("results_lost", exc_info=True, extra={"tasks": len(settlements)})
             for settlement in settlements:
                 batch.leave(settlement.id)
             return
-        by_id = {standing.id: standing for standing in standings}
-        for (task, outcome), settlement in zip(outcomes, settlements, strict=True):
-            _report(task, outcome, by_id[task.id])
-            _decide(batch, settlement, by_id[task.id])
+        tasks = {task.id: task for task, _ in outcomes}
+        for settlement, standing in written:
+            _report(tasks[standing.id], settlement.outcome, standing)
+            _decide(batch, settlement, standing)
 
-    def _persist(self, batch: Batch, settlements: list[Settlement]) -> list[Standing]:
+    def _persist(self, batch: Batch, settlements: list[Settlement]) -> Written:
         for wait in PERSISTENCE:
             try:
                 return self._write(batch, settlements)
@@ -65,9 +67,9 @@ class Settler:
                 time.sleep(wait)
         return self._write(batch, settlements)
 
-    def _write(self, batch: Batch, settlements: list[Settlement]) -> list[Standing]:
+    def _write(self, batch: Batch, settlements: list[Settlement]) -> Written:
         try:
-            return self._store.settle_attempts(settlements, token=batch.token)
+            standings = self._store.settle_attempts(settlements, token=batch.token)
         except StoreRejected as error:
             if len(settlements) > 1:  # one of them is to blame: each by itself
                 return [row for one in settlements for row in self._write(batch, [one])]
@@ -75,6 +77,8 @@ class Settler:
                 raise
             failed = Failed(describe("permanent", error))
             return self._write(batch, [replace(settlements[0], outcome=failed)])
+        by_id = {standing.id: standing for standing in standings}
+        return [(settlement, by_id[settlement.id]) for settlement in settlements]
 
 
 def _settlement(batch: Batch, task: Task, outcome: Outcome) -> Settlement:

@@ -144,7 +144,7 @@ class Worker:
         begun = time.monotonic()
         try:
             outcome: Outcome = completed(self._run(task, context))
-        except (Exception, SystemExit) as error:
+        except BaseException as error:  # whatever it is, its neighbours must not pay for it
             logger.info("handler_raised", extra=facts, exc_info=error)
             outcome = judge(
                 error,
