@@ -15,4 +15,5 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """One stack for all tests that leave it as they found it; retries come after a second."""
     folder = copy_tree(tmp_path_factory.mktemp("stack"))
     with Stack(folder, RETRY_DELAY="1") as running:
+        running.call("POST", "/tasks", {"title": "The first"})  # the README asks for number 1
         yield running

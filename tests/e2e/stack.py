@@ -5,21 +5,21 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
 import subprocess
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from localdev.processes import listen
+from tests.tree import ROOT, files
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-ROOT = Path(__file__).parents[2]
+    from pathlib import Path
 
 HANDLER = """
 from chalicelib.registry import handler
@@ -31,21 +31,26 @@ def always_fails(task, context):
 
 
 def copy_tree(folder: Path) -> Path:
-    """Copy what git would, share the virtual environment, and add a handler that always fails."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard", "-z"],
-        cwd=ROOT,
-        capture_output=True,
-        check=True,
-    )
-    for name in filter(None, listed.stdout.decode().split("\0")):
-        source, target = ROOT / name, folder / name
-        if source.exists() or source.is_symlink():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source, target, follow_symlinks=False)
+    """Copy the project, share the virtual environment, and add handlers as a reader would."""
+    for path in files():
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / path, target, follow_symlinks=False)
     (folder / ".venv").symlink_to(ROOT / ".venv")
-    (folder / "chalice_app/chalicelib/handlers/always_fails.py").write_text(HANDLER)
+    handlers = folder / "chalice_app/chalicelib/handlers"
+    (handlers / "always_fails.py").write_text(HANDLER)
+    (handlers / "greet.py").write_text(greeting())
     return folder
+
+
+def greeting() -> str:
+    """Return the handler that the README has its reader write."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    return next(
+        str(code)
+        for code in re.findall(r"^```python\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
+        if '@handler("greet")' in code
+    )
 
 
 def free_port() -> int:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.tree import files
+
 ROOT = Path(__file__).parents[2]
 LIBRARY = ROOT / "chalice_app" / "chalicelib"
 PRODUCT = sorted([ROOT / "chalice_app" / "app.py", *LIBRARY.rglob("*.py")])
@@ -130,25 +132,15 @@ def test_importing_the_app_does_nothing_and_needs_nothing() -> None:
 
 
 def test_the_product_speaks_of_itself_alone() -> None:
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    texts = [
-        ROOT / line
-        for line in listed.stdout.splitlines()
-        if line.endswith((".py", ".sh", ".sql", ".md", ".toml", ".json")) or line == ".ci/run"
-    ]
+    endings = (".py", ".sh", ".sql", ".md", ".toml", ".json")
+    texts = [ROOT / path for path in files() if path.suffix in endings or path.name == "run"]
     told = re.compile(
         r"\bissue #?\d|\bdesign\.md|\bfacts/|\bthis session\b|\bthe seed's\b", re.IGNORECASE
     )
     found = {
         name(path): match[0]
         for path in texts
-        if path != Path(__file__) and path.exists()
+        if path != Path(__file__)
         if (match := told.search(path.read_text(encoding="utf-8")))
     }
     assert found == {}
