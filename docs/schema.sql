@@ -76,6 +76,8 @@ ALTER TABLE ONLY public.tasks
 
 CREATE INDEX tasks_expiring ON public.tasks USING btree (expires_at) WHERE (status = ANY (ARRAY['pending'::text, 'retrying'::text]));
 
+CREATE INDEX tasks_failed ON public.tasks USING btree (finished_at) WHERE (status = 'failed'::text);
+
 CREATE INDEX tasks_finished ON public.tasks USING btree (finished_at) WHERE (finished_at IS NOT NULL);
 
 CREATE INDEX tasks_processing ON public.tasks USING btree (id) WHERE (status = 'processing'::text);

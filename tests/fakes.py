@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -58,12 +59,16 @@ class Stored:
 
 
 class FakeQueue(TaskQueue):
-    """A queue in memory whose clock is moved by hand.
+    """A queue in memory, with its dead-letter queue, whose clock is moved by hand.
 
     ``away`` lets every call fail; ``refused`` are ids of tasks whose letters are not accepted.
     """
 
-    def __init__(self, *, visibility: float = 360, max_receives: int = 3) -> None:
+    letters: FakeQueue
+
+    def __init__(
+        self, *, visibility: float = 360, max_receives: int = 3, owner: FakeQueue | None = None
+    ) -> None:
         self.visibility = visibility
         self.max_receives = max_receives
         self.now = 0.0
@@ -71,8 +76,15 @@ class FakeQueue(TaskQueue):
         self.refused: set[int] = set()
         self.sent: list[Letter] = []
         self.stored: list[Stored] = []
-        self.dead: list[str] = []
+        self._owner = owner
         self._numbers = itertools.count(1)
+        if owner is None:
+            self.letters = FakeQueue(max_receives=sys.maxsize, owner=self)
+
+    @property
+    def dead(self) -> list[str]:
+        """The bodies on the dead-letter queue."""
+        return [one.body for one in self.letters.stored]
 
     def send(self, letters: Sequence[Letter]) -> None:
         ids = [letter.id for letter in letters]
@@ -80,7 +92,7 @@ class FakeQueue(TaskQueue):
         for letter in letters:
             if letter.id not in self.refused:
                 self.sent.append(letter)
-                self.put(letter.body(), delay=letter.delay)
+                self._put(letter.body(), letter.delay)
         if unsent := [number for number in ids if number in self.refused]:
             raise QueueUnavailable("SQS did not accept every message.", unsent=unsent)
 
@@ -98,15 +110,19 @@ class FakeQueue(TaskQueue):
 
     def bury(self, messages: Sequence[Message]) -> None:
         self._ask()
-        self.dead += [message.body for message in messages]
+        for message in messages:
+            self.letters.put(message.body)
         self.delete(messages)
 
     def depth(self) -> int:
         self._ask()
         return len(self.stored)
 
-    def put(self, body: str, *, delay: float = 0) -> None:
+    def put(self, body: str) -> None:
         """Send any text, as somebody else might."""
+        self._put(body, 0)
+
+    def _put(self, body: str, delay: float) -> None:
         self.stored.append(Stored(f"m{next(self._numbers)}", body, self.now + delay))
 
     def receive(self, most: int = 10) -> list[dict[str, Any]]:
@@ -114,7 +130,7 @@ class FakeQueue(TaskQueue):
         records: list[dict[str, Any]] = []
         for stored in [one for one in self.stored if one.visible_at <= self.now]:
             if stored.receives >= self.max_receives:
-                self.dead.append(stored.body)
+                self.letters.put(stored.body)
                 self.stored.remove(stored)
             elif len(records) < most:
                 stored.receives += 1
@@ -125,6 +141,16 @@ class FakeQueue(TaskQueue):
                 records.append(made)
         return records
 
+    def receive_messages(self, *, hidden_for: int) -> list[Message]:
+        self._ask()
+        received = []
+        for made in self.receive():
+            readable = made["body"].startswith('{"task_id"')
+            message = Message.from_record(made, readable=readable)
+            received.append(message)
+        self.hide((message, hidden_for) for message in received)
+        return received
+
     def hidden_for(self) -> list[float]:
         """Return for how many seconds each message stays hidden."""
         return [stored.visible_at - self.now for stored in self.stored]
@@ -133,7 +159,7 @@ class FakeQueue(TaskQueue):
         return [one for one in self.stored if message.receipt in one.receipts]
 
     def _ask(self, **context: Any) -> None:
-        if self.away:
+        if self.away or (self._owner and self._owner.away):
             raise QueueUnavailable("EndpointConnectionError: nobody is there", **context)
 
 

@@ -121,7 +121,7 @@ class World:
         self.registry = Registry()
         self.registry.handler("default")(_echo)
         self.worker = Worker(self.store, self.queue, self.registry.run, self.settings)
-        self.sweeper = Sweeper(self.store, self.queue)
+        self.sweeper = Sweeper(self.store, self.queue, self.settings)
         self.service = TaskService(self.store, self.queue, self.registry, self.settings)
 
     def task(self, *, kind: str = "default", **columns: Any) -> int:

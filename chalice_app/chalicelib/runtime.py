@@ -49,7 +49,7 @@ class Runtime:
         )
         self.service = TaskService(self.store, self.queue, registry, settings)
         self.worker = Worker(self.store, self.queue, run, settings)
-        self.sweeper = Sweeper(self.store, self.queue)
+        self.sweeper = Sweeper(self.store, self.queue, settings)
 
     def work(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         """Work the messages of a Lambda event, see Worker."""

@@ -176,6 +176,26 @@ class Store:
         """Fail waiting tasks that were not begun in time and return their ids."""
         return [row["id"] for row in self._query("expire_tasks", limit=limit)]
 
+    def count_failed(self, *, age: float) -> int:
+        """Count the tasks that failed less than ``age`` seconds ago."""
+        return int(self._query("count_failed", age=age)[0]["failed"])
+
+    def still_failed(self, ids: Sequence[int]) -> set[int]:
+        """Return those of ``ids`` whose task is failed."""
+        return {row["id"] for row in self._query("still_failed", ids=list(ids))}
+
+    def failed_without_letter(
+        self, ids: Sequence[int], *, age: float, margin: float, limit: int
+    ) -> list[Letter]:
+        """Return letters of failed tasks other than ``ids``.
+
+        They failed less than ``age`` and more than ``margin`` seconds ago.
+        """
+        rows = self._query(
+            "failed_without_letter", ids=list(ids), age=age, margin=margin, limit=limit
+        )
+        return [Letter(**row) for row in rows]
+
     def purge_tasks(self, *, limit: int) -> int:
         """Delete up to ``limit`` tasks that finished before the retention; return how many."""
         retention = self._settings.retention_days * 24 * 60 * 60

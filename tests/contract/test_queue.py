@@ -251,3 +251,25 @@ def test_the_fake_has_every_public_method_of_the_real_one_with_the_same_paramete
             fake = getattr(FakeQueue, name)
             assert fake is not method, f"FakeQueue does not stand in for {name}"
             assert inspect.signature(fake) == inspect.signature(method)
+
+
+def test_letters_are_received_hidden_and_deleted_one_by_one(bench: Bench) -> None:
+    letters = bench.queue.letters
+    letters.send([letter(1), letter(2)])
+    letters.put("not a task")
+    received = letters.receive_messages(hidden_for=60)
+    assert sorted(message.task_id for message in received) == [0, 1, 2]
+    assert letters.receive_messages(hidden_for=60) == []
+    assert letters.depth() == 3
+    letters.delete([message for message in received if message.task_id != 2])
+    letters.hide([(message, 0) for message in received if message.task_id == 2])
+    assert letters.depth() == 1
+    assert [message.task_id for message in letters.receive_messages(hidden_for=0)] == [2]
+
+
+def test_a_buried_message_is_a_letter(bench: Bench) -> None:
+    bench.queue.send([letter(7)])
+    bench.queue.bury(bench.receive())
+    assert (bench.queue.depth(), bench.queue.letters.depth()) == (0, 1)
+    [message] = bench.queue.letters.receive_messages(hidden_for=0)
+    assert message.task_id == 7

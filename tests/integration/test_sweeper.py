@@ -13,7 +13,15 @@ from tests.world import DAY
 if TYPE_CHECKING:
     from tests.world import World
 
-NOTHING = {"rescued": 0, "expired": 0, "sent": 0, "sent_again": 0, "purged": 0}
+NOTHING = {
+    "rescued": 0,
+    "expired": 0,
+    "sent": 0,
+    "sent_again": 0,
+    "letters_sent": 0,
+    "letters_deleted": 0,
+    "purged": 0,
+}
 
 
 def _sent(world: World) -> list[int]:
@@ -109,7 +117,7 @@ def test_a_tick_without_time_left_does_nothing_and_says_so(world: World) -> None
 def test_a_tick_stops_between_chunks_when_its_time_is_up(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chalicelib.sweeper.SEND_CHUNK", 2)
+    monkeypatch.setattr("chalicelib.sweeper.sweep.SEND_CHUNK", 2)
     for _ in range(5):
         world.table.arrange("pending", dispatch_after="-infinity")
     times = iter([50.0] * 4 + [4.0])  # the rescue, the expiry, two chunks, and no more
@@ -120,8 +128,8 @@ def test_a_tick_stops_between_chunks_when_its_time_is_up(
 def test_one_tick_sends_no_more_than_its_most(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chalicelib.sweeper.SEND_CHUNK", 2)
-    monkeypatch.setattr("chalicelib.sweeper.MOST_SENT", 3)
+    monkeypatch.setattr("chalicelib.sweeper.sweep.SEND_CHUNK", 2)
+    monkeypatch.setattr("chalicelib.sweeper.sweep.MOST_SENT", 3)
     for _ in range(4):
         world.table.arrange("pending", dispatch_after="-infinity")
     world.table.arrange("pending", dispatch_after=world.table.at(-1))

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.errors import QueueUnavailable, UnreadableMessage
-from chalicelib.queue import MAX_CALL_BYTES, MAX_ENTRIES, MAX_ID, Letter, Message, TaskQueue
+from chalicelib.queue import MAX_ID, Letter, Message, TaskQueue
+from chalicelib.queue.sqs import MAX_CALL_BYTES, MAX_ENTRIES
 from tests.fakes import record
 
 

@@ -353,6 +353,27 @@ update tasks
 returning id
 
 
+-- name: count_failed
+select count(*) as failed
+  from tasks
+ where status = 'failed' and finished_at > now() - make_interval(secs => %(age)s)
+
+
+-- name: still_failed
+select id from tasks where id = any(%(ids)s::bigint[]) and status = 'failed'
+
+
+-- name: failed_without_letter
+select id, title, description
+  from tasks
+ where status = 'failed'
+   and finished_at > now() - make_interval(secs => %(age)s)
+   and finished_at < now() - make_interval(secs => %(margin)s)
+   and id <> all (%(ids)s::bigint[])
+ order by finished_at
+ limit %(limit)s
+
+
 -- name: purge_tasks
 with old as (
     select id

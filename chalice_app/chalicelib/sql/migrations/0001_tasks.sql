@@ -81,6 +81,7 @@ create index tasks_to_dispatch on tasks (dispatch_after) where status in ('pendi
 -- By id, not by lease: renewing a lease must not touch an index.
 create index tasks_processing on tasks (id) where status = 'processing';
 create index tasks_expiring on tasks (expires_at) where status in ('pending', 'retrying');
+create index tasks_failed on tasks (finished_at) where status = 'failed';
 create index tasks_finished on tasks (finished_at) where finished_at is not null;
 
 create function attempt_record(task tasks, outcome text, error jsonb) returns jsonb

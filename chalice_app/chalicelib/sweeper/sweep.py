@@ -1,4 +1,4 @@
-"""What happens once a minute: send, rescue and purge what should have been by now."""
+"""One tick of the sweeper."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import logging
 from typing import TYPE_CHECKING
 
 from chalicelib.errors import QueueUnavailable
+from chalicelib.sweeper.letters import Letters
 from chalicelib.task import Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from chalicelib.queue import Letter, TaskQueue
+    from chalicelib.settings import Settings
     from chalicelib.store import Store
 
 logger = logging.getLogger(__name__)
@@ -28,10 +30,11 @@ RESERVE = 5.0
 class Sweeper:
     """The net below everything else; two of them at once are harmless."""
 
-    def __init__(self, store: Store, queue: TaskQueue) -> None:
+    def __init__(self, store: Store, queue: TaskQueue, settings: Settings) -> None:
         """Take the rooms below."""
         self._store = store
         self._queue = queue
+        self._letters = Letters(store, queue.letters, settings)
 
     def sweep(self, remaining: Callable[[], float], *, queue_lost: bool = False) -> dict[str, int]:
         """Do one tick within ``remaining()`` seconds and return what was done, counted.
@@ -46,12 +49,13 @@ class Sweeper:
             return remaining() > RESERVE
 
         done = {"rescued": self._rescue(time_left), "expired": self._expire(time_left)}
-        done |= {"sent": 0, "sent_again": 0, "purged": 0}
+        done |= {"sent": 0, "sent_again": 0, "letters_sent": 0, "letters_deleted": 0, "purged": 0}
         try:
             done["sent"] = self._send(time_left, unsent=True, most=MOST_SENT)
             done["sent_again"] = self._send(
                 time_left, unsent=False, most=min(self._deficit(), MOST_SENT - done["sent"])
             )
+            done |= self._letters.reconcile(time_left)
         except QueueUnavailable as error:
             logger.warning("sweep_without_queue", extra={"error": str(error)})
         done["purged"] = self._purge(time_left)

@@ -1,0 +1,16 @@
+"""The only room that knows SQS: sending, receiving, hiding, deleting, the shape of a message."""
+
+from __future__ import annotations
+
+from chalicelib.queue.message import MAX_ID, MAX_MESSAGE_BYTES, Letter, Message
+from chalicelib.queue.sqs import MAX_HIDDEN, Queue, TaskQueue
+
+__all__ = [
+    "MAX_HIDDEN",
+    "MAX_ID",
+    "MAX_MESSAGE_BYTES",
+    "Letter",
+    "Message",
+    "Queue",
+    "TaskQueue",
+]
