@@ -170,8 +170,8 @@ class Recorder:
         self._query = query
         self.names: list[str] = []
         #: By statement: errors to raise, one a call, before (or, ``after``, once it was run).
-        self.before: dict[str, list[Exception]] = {}
-        self.after: dict[str, list[Exception]] = {}
+        self.before: dict[str, list[BaseException]] = {}
+        self.after: dict[str, list[BaseException]] = {}
 
     def __call__(self, name: str, /, **arguments: Any) -> Rows:
         self.names.append(name)

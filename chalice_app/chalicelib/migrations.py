@@ -58,6 +58,7 @@ def migrate(database: Database, steps: list[Migration] | None = None) -> list[st
     """
     steps = load() if steps is None else steps
     with database.transaction() as run:
+        run("take_all_time")
         run("lock_migrations")
         run("create_migration_history")
         applied = _verified(run("read_migration_history"), steps)

@@ -12,6 +12,7 @@ import pytest
 
 from chalicelib import errors, sweeper, web
 from chalicelib.settings import Settings
+from chalicelib.sweeper import letters
 from tests.house.schema_dump import schema
 
 ROOT = Path(__file__).parents[2]
@@ -71,6 +72,7 @@ def test_a_dead_letter_outlives_the_queues_own_retention() -> None:
     day = 24 * 60 * 60
     assert resource("TasksQueue")["MessageRetentionPeriod"] == 4 * day
     assert resource("TasksDeadLetterQueue")["MessageRetentionPeriod"] == 14 * day
+    assert 14 * day == letters.RETENTION
 
 
 def test_the_queues_are_named_as_the_settings_say() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from chalicelib import migrations
 from chalicelib.db import Database
-from chalicelib.errors import MigrationRefused
+from chalicelib.errors import MigrationRefused, StoreUnavailable
 from chalicelib.migrations import Migration
 from tests.world import Table
 
@@ -109,3 +109,16 @@ def test_files_that_are_not_numbered_without_a_gap_are_refused(tmp_path: Path) -
         (tmp_path / name).write_text("select 1")
     with pytest.raises(MigrationRefused, match="not numbered"):
         migrations.load(tmp_path)
+
+
+def test_a_step_may_take_longer_than_the_role_may(empty_url: str, table: Table) -> None:
+    table.run("alter role current_user set statement_timeout = '100ms'")
+    hurried = Database(empty_url)
+    try:
+        with pytest.raises(StoreUnavailable), hurried.transaction() as run:
+            run(sql="select pg_sleep(0.3)")
+        slow = Migration(1, "0001_slow.sql", "select pg_sleep(0.3)")
+        assert migrations.migrate(hurried, [slow]) == ["0001_slow.sql"]
+    finally:
+        table.run("alter role current_user reset statement_timeout")
+        hurried.close()

@@ -391,6 +391,14 @@ returning t.id
 select coalesce(max(version), 0) as version from schema_migrations
 
 
+-- name: take_all_time
+-- A schema may take longer than the role's own limits allow, and waits for its turn; the limits
+-- come back with the end of the transaction.
+select set_config('statement_timeout', '0', true),
+       set_config('lock_timeout', '0', true),
+       set_config('idle_in_transaction_session_timeout', '0', true)
+
+
 -- name: lock_migrations
 -- Held to the end of the transaction: two migrators take turns.
 select pg_advisory_xact_lock(8246157301)
