@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
-from localdev import state
+from localdev import processes, state
 from localdev.errors import StackError
 from localdev.processes import APP, ROOT
 
@@ -89,10 +90,21 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-if __name__ == "__main__":
+def _guarded(arguments: list[str]) -> int | str:
     try:
-        sys.exit(main(sys.argv[1:]))
+        status = main(arguments)
+        sys.stdout.flush()
+        return status
     except StackError as error:
-        sys.exit(str(error))
+        return str(error)
+    except PermissionError as error:
+        return f"not allowed: {error.filename or error}; it belongs to another account"
+    except BrokenPipeError:
+        processes.mute(sys.stdout)
+        return 128 + signal.SIGPIPE
     except KeyboardInterrupt:
-        sys.exit(130)
+        return 128 + signal.SIGINT
+
+
+if __name__ == "__main__":
+    sys.exit(_guarded(sys.argv[1:]))

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import sys
 import threading
 from collections import deque
 from typing import IO, TYPE_CHECKING, Any
+
+from localdev.processes import mute
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,19 +20,28 @@ _GREEN, _RED, _YELLOW, _CYAN, _GREY = "32", "31", "33", "36", "90"
 # event → sign, colour, words; the task's number is put before the words.
 _KNOWN = {
     "task_created": ("+", _CYAN, "created"),
-    "task_sent": ("→", _GREY, "sent to the queue"),
     "task_send_failed": ("!", _YELLOW, "not sent: SQS could not be reached"),
     "task_started": ("▶", _CYAN, "started"),
     "task_completed": ("✓", _GREEN, "completed"),
     "handler_raised": ("✗", _YELLOW, "handler raised"),
     "task_retrying": ("↻", _YELLOW, "failed; will be tried again"),
     "task_failed": ("✗", _RED, "failed"),
+    "task_cancel_requested": ("⊘", _YELLOW, "is to be cancelled"),
     "task_cancelled": ("⊘", _YELLOW, "cancelled"),
     "task_released": ("⤺", _YELLOW, "released"),
     "task_fenced": ("≠", _YELLOW, "result dropped: another worker owns it"),
-    "task_rescued": ("⚕", _YELLOW, "rescued: its worker was lost"),
+    "task_rescued": ("⚕", _YELLOW, "lost its worker; will be tried again"),
+    "task_retried_by_hand": ("↻", _CYAN, "given new attempts by hand"),
+    "task_deleted": ("-", _GREY, "deleted"),
     "task_resent": ("→", _YELLOW, "sent again"),
     "message_unreadable": ("?", _RED, "message is unreadable; left for the dead-letter queue"),
+    "results_lost": ("!", _RED, "results not stored; their tasks will be tried again"),
+    "batch_kept": ("!", _RED, "batch kept for later: the database could not be reached"),
+    "not_marked_unsent": ("!", _YELLOW, "tasks not marked; they are sent again later"),
+    "queue_refused": ("!", _YELLOW, "SQS refused part of a call"),
+    "queue_not_told": ("!", _YELLOW, "SQS not told when messages are to come back"),
+    "queue_call_failed": ("!", _YELLOW, "SQS not told what became of messages"),
+    "sweep_without_queue": ("!", _YELLOW, "sweep went on without SQS"),
     "sweep_finished": ("·", _GREY, "sweep finished"),
     "request_failed": ("✗", _RED, "request failed"),
     "invocation_failed": ("✗", _RED, "invocation failed"),
@@ -59,6 +71,12 @@ class Console:
     def must_say(self, text: str) -> None:
         """Write a line to the stream itself, whatever goes there."""
         self._write(text, self._stream)
+
+    def abandoned(self) -> bool:
+        """Tell whether nobody reads the stream any more, which else only a write would show."""
+        watch = select.poll()
+        watch.register(self._stream, 0)
+        return bool(watch.poll(0))
 
     def show(self, part: str, line: str) -> None:
         """Write what a part printed."""
@@ -98,6 +116,7 @@ class Console:
             try:
                 print(text, file=stream, flush=True)
             except (OSError, ValueError):
+                mute(stream)
                 self._on_broken()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -20,16 +22,19 @@ _FIXED = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
     "AWS_EC2_METADATA_DISABLED": "true",
+    # Else the endpoint could be passed over, and AWS itself be asked.
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "false",
 }
 _DEFAULTS = {"QUEUE_NAME": "interview-queue", "PARTIAL_BATCH": "report"}
 
 
 @dataclass(frozen=True)
 class Part:
-    """A running part: whether it lives, what it said last, and how to end it."""
+    """A running part: whether it lives, how it ended, what it said last, and how to end it."""
 
     name: str
     alive: Callable[[], bool]
+    ending: Callable[[], str]
     last_words: Callable[[], str]
     stop: Callable[[], None]
     kill: Callable[[], None]
@@ -64,9 +69,44 @@ def checked_settings(environ: Mapping[str, str]) -> Settings:
         raise StackError(str(error)) from None
 
 
-def refuse_aws(endpoint: str) -> None:
-    """Raise StackError if ``endpoint`` is AWS itself."""
-    host = f".{urlsplit(endpoint).hostname or ''}"
-    if host.endswith((".amazonaws.com", ".amazonaws.com.cn")):
-        message = f"AWS_ENDPOINT_URL_SQS is AWS itself ({endpoint}); unset it to run locally"
-        raise StackError(message)
+def refuse_aws(endpoint: str | None, cure: str = "unset it to run locally") -> None:
+    """Raise StackError, with the cure, if ``endpoint`` is AWS itself (None is: boto3's default).
+
+    An empty one passes, for it leads nowhere. Also raises StackError if it is no http URL, since
+    nobody could tell where that leads.
+    """
+    if endpoint == "":
+        return
+    if endpoint is None:
+        raise StackError(f"no AWS_ENDPOINT_URL_SQS is set, which means AWS itself; {cure}")
+    host = _host(endpoint if "://" in endpoint else f"http://{endpoint}")
+    if host is not None and f".{host}".endswith(_aws_suffixes()):
+        raise StackError(f"AWS_ENDPOINT_URL_SQS is AWS itself ({host}); {cure}")
+    if "://" not in endpoint:
+        raise StackError("AWS_ENDPOINT_URL_SQS has no scheme; write http:// before it")
+    if host is None:
+        raise StackError("AWS_ENDPOINT_URL_SQS is no URL of the form http://host:port")
+
+
+def _host(url: str) -> str | None:
+    # What is left out here is read in different ways by different libraries.
+    if re.search(r"[\s\\\x00-\x1f]", url):
+        return None
+    try:
+        parts = urlsplit(url)
+        # As a resolver would be asked: with plain dots and letters, whatever stood for them.
+        name = (parts.hostname or "").encode("idna").decode().lower().rstrip(".")
+    except ValueError:
+        return None
+    return name if parts.scheme in {"http", "https"} and name else None
+
+
+@functools.cache
+def _aws_suffixes() -> tuple[str, ...]:
+    # In the function: it takes 0.2 s to import, and most starts name no endpoint.
+    from botocore.loaders import Loader  # noqa: PLC0415
+
+    partitions = Loader().load_data("partitions")["partitions"]
+    keys = ("dnsSuffix", "dualStackDnsSuffix")
+    found = {str(partition["outputs"][key]) for partition in partitions for key in keys}
+    return tuple(f".{suffix}" for suffix in sorted(found | {"api.aws"}))

@@ -10,17 +10,18 @@ import shutil
 import signal
 import subprocess
 import time
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import psycopg2
 
 from localdev import postgres_home, processes
+from localdev.child_server import ChildServer
 from localdev.errors import StackError
 from localdev.postgres_orphan import stop_orphan
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
-    from types import TracebackType
 
 START_LIMIT = 60.0  # seconds: after a crash the server reads its log first
 _ENVIRON = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
@@ -29,36 +30,28 @@ _PORT_TAKEN = "could not bind"
 _STILL_THERE = ("is still in use", "already exists", "being accessed")
 
 
-class PostgreSQL:
+class PostgreSQL(ChildServer):
     """A server whose data lives in ``folder``, on 127.0.0.1 at ``port`` or, if taken, another.
 
     ``durable=False`` does without syncing to disk: for tests. Needs no root; as root the
     server runs as nobody, and its data lies beside ``folder`` where nobody could not reach it.
     """
 
-    def __init__(self, folder: Path, *, port: int | None = None, durable: bool = True) -> None:
-        """Remember what is wanted; nothing happens before start()."""
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        port: int | None = None,
+        durable: bool = True,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Remember what is wanted; ``say`` is told what a start has to do besides starting."""
         self._folder = folder.resolve()
         self._port = port
         self._durable = durable
         self._binaries = postgres_home.find_binaries()
-        self._process: subprocess.Popen[bytes] | None = None
         self.log = self._folder / "postgres.log"
-        self.notice = ""
-
-    def __enter__(self) -> Self:
-        """Start the server."""
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Stop the server."""
-        self.stop()
+        self._say = say
 
     def start(self) -> None:
         """Start the server, making its data folder if there is none, and wait until it answers.
@@ -75,9 +68,14 @@ class PostgreSQL:
             stop_orphan(self.data)
             shutil.rmtree(self.data, ignore_errors=True)
         if not self.data.exists():
+            self._say("making the database …")
             self._initialise(binaries)
-        self.notice = stop_orphan(self.data)
+        if stopped := stop_orphan(self.data):
+            self._say(stopped)
         self._launch(binaries)
+
+    def wait_until_ready(self) -> None:
+        """Return at once: start() has waited, as only the server finds its port taken."""
 
     def stop(self) -> None:
         """Stop the server, cutting its connections; harmless when it does not run."""
@@ -88,19 +86,6 @@ class PostgreSQL:
             self._process.wait(10)
         processes.stop(self._process, signal.SIGQUIT, 5)
         self._process = None
-
-    def running(self) -> bool:
-        """Tell whether the server's process is alive."""
-        return self._process is not None and self._process.poll() is None
-
-    def kill(self) -> None:
-        """Kill the server at once; its committed data survive."""
-        if self._process is not None:
-            processes.kill(self._process)
-
-    def exists(self) -> bool:
-        """Tell whether there are data from an earlier run."""
-        return self._password_file.exists()
 
     def url(self, database: str) -> str:
         """Return the libpq URL of ``database``, with the password."""
@@ -186,12 +171,12 @@ class PostgreSQL:
             self._process = self._spawn(binaries)
             if self._wait_until_ready(deadline):
                 return
-            lines = processes.last_lines(self.log)
+            lines, ending = processes.last_lines(self.log), self.ending()
             self.stop()
             if _PORT_TAKEN in lines:
                 self._port = None
             elif time.monotonic() > deadline or not any(sign in lines for sign in _STILL_THERE):
-                message = f"PostgreSQL did not start; the end of {self.log}:\n{lines}"
+                message = f"PostgreSQL did not start ({ending}); the end of {self.log}:\n{lines}"
                 raise StackError(message)
             time.sleep(0.2)
 

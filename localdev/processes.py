@@ -110,9 +110,33 @@ def kill(process: subprocess.Popen[bytes]) -> None:
         _kill_session(process)
 
 
+def ending(process: subprocess.Popen[bytes]) -> str:
+    """Return how the process ended: its exit code, or the signal that killed it."""
+    code = process.poll()
+    if code is None:
+        return "still running"
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return f"killed by {signal.Signals(-code).name}"
+    except ValueError:  # a real-time signal has no name
+        return f"killed by signal {-code}"
+
+
 def _kill_session(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
+
+
+def mute(stream: IO[str]) -> None:
+    """Let what is still written to ``stream``, which nobody reads any more, go nowhere.
+
+    Python would otherwise complain at its end of what it could not write.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def last_lines(log: Path, count: int = 12) -> str:
@@ -127,12 +151,18 @@ def last_lines(log: Path, count: int = 12) -> str:
 
 
 def listen(port: int | None = None) -> socket.socket:
-    """Return a socket that listens on 127.0.0.1, at ``port`` if that is free, else at another."""
+    """Return a socket that listens on 127.0.0.1, at ``port`` if that is free, else at another.
+
+    Raises PermissionError if this account may not listen at ``port``.
+    """
     for candidate in (port or 0, 0):
         listener = socket.socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((HOST, candidate))
+        except PermissionError:
+            listener.close()
+            raise
         except OSError:
             listener.close()
         else:

@@ -11,14 +11,13 @@ import sys
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from localdev.errors import StackError
-from localdev.parts import checked_settings
+from localdev.parts import checked_settings, refuse_aws
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +29,10 @@ RETENTION = 4 * DAY
 DEAD_LETTER_RETENTION = 14 * DAY
 LONG_POLL = 20  # seconds, the most that SQS knows
 
+_CURE = (
+    "deployment makes the queues there; set AWS_ENDPOINT_URL_SQS to a local server, or give --aws "
+    "if you mean it"
+)
 _EPILOG = """\
 environment (a flag wins):
   QUEUE_NAME            interview-queue; the dead-letter queue is the same name with -dlq
@@ -83,18 +86,6 @@ def make_client(endpoint: str | None, region: str, **config: Any) -> Any:
     )
 
 
-def check_endpoint(endpoint: str | None, *, aws: bool) -> None:
-    """Raise StackError if ``endpoint`` is AWS itself (None is, too) and that was not asked for."""
-    host = urlsplit(endpoint).hostname if endpoint else "amazonaws.com"
-    if aws or (host and not f".{host}".endswith((".amazonaws.com", ".amazonaws.com.cn"))):
-        return
-    message = (
-        f"refusing to create queues in AWS ({endpoint or 'no endpoint is set'}): deployment makes "
-        "them there; set AWS_ENDPOINT_URL_SQS to a local server, or give --aws if you mean it"
-    )
-    raise StackError(message)
-
-
 def wait_for(client: Any, seconds: float) -> None:
     """Wait until the server answers ListQueues. Raises StackError after ``seconds``."""
     deadline = time.monotonic() + seconds
@@ -141,9 +132,11 @@ def main(arguments: Sequence[str]) -> int:
     """Run ``python -m localdev seed``."""
     settings = checked_settings(os.environ)
     options = _parser(settings).parse_args(arguments)
-    check_endpoint(options.endpoint_url, aws=options.aws)
+    endpoint = options.endpoint_url or None
+    if not options.aws:
+        refuse_aws(endpoint, _CURE)
     retries = {"total_max_attempts": 1}
-    client = make_client(options.endpoint_url, options.region, retries=retries, connect_timeout=5)
+    client = make_client(endpoint, options.region, retries=retries, connect_timeout=5)
     wait_for(client, options.wait)
     plan = Plan(
         options.queue,
@@ -167,7 +160,7 @@ def _parser(settings: Settings) -> argparse.ArgumentParser:
     )
     endpoint = os.environ.get("AWS_ENDPOINT_URL_SQS") or os.environ.get("AWS_ENDPOINT_URL")
     add = parser.add_argument
-    add("--endpoint-url", default=endpoint or None, help="where SQS is")
+    add("--endpoint-url", default=endpoint, help="where SQS is")
     add("--region", default=settings.aws_region)
     add("--queue", default=settings.queue_name)
     add("--dead-letter-queue", help="the queue's name with -dlq, if not given")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,19 @@ if TYPE_CHECKING:
 DATABASE = "interview_db"
 # Wanted so that addresses stay the same from run to run; taken ones are no trouble.
 POSTGRES_PORT, SQS_PORT = 15432, 14566
+
+_NO_URL = (
+    "DATABASE_URL cannot be read as postgresql://user:password@host:port/database; in its user "
+    "and password write a % as %25, and @ / ? # : in the same way (%40 %2F %3F %23 %3A)"
+)
+_HOST = r"(\[[0-9A-Fa-f:.]+\]|[^\s@:/?\#\[\],]*)(:\d*)?"
+_LIBPQ_URL = re.compile(
+    rf"""postgres(ql)?://
+        (([^\s@:/?\#%]|%[0-9A-Fa-f]{{2}})* (:([^\s@/?\#%]|%[0-9A-Fa-f]{{2}})*)? @)?  # user:password
+        {_HOST} (,{_HOST})*
+        (/[^\s@?\#]*)? (\?[^\s@\#]*)?""",
+    re.VERBOSE,
+)
 
 
 @dataclass
@@ -62,26 +76,28 @@ def _start_sqs(folder: Path, running: list[Part]) -> str:
     sqs = SqsServer(port=SQS_PORT, log=log)
     sqs.start()
     tail = functools.partial(processes.last_lines, log)
-    running.append(Part("sqs", sqs.running, tail, sqs.stop, sqs.kill))
+    running.append(Part("sqs", sqs.running, sqs.ending, tail, sqs.stop, sqs.kill))
     return sqs.endpoint
 
 
 def _start_postgres(folder: Path, running: list[Part], say: Callable[[str], None]) -> PostgreSQL:
-    server = PostgreSQL(folder / "postgres", port=POSTGRES_PORT)
-    if not server.exists():
-        say("making the database …")
+    server = PostgreSQL(folder / "postgres", port=POSTGRES_PORT, say=say)
     server.start()
     tail = functools.partial(processes.last_lines, server.log)
-    running.insert(0, Part("postgres", server.running, tail, server.stop, server.kill))
-    if server.notice:
-        say(server.notice)
+    part = Part("postgres", server.running, server.ending, tail, server.stop, server.kill)
+    running.insert(0, part)
     server.create_database(DATABASE)
     return server
 
 
 def _check_database(url: str) -> None:
+    # Checked first: libpq's messages quote what they cannot read, which may be a password.
+    if not _LIBPQ_URL.fullmatch(url):
+        raise StackError(_NO_URL)
     try:
         psycopg2.connect(url, connect_timeout=5).close()
+    except psycopg2.ProgrammingError:
+        raise StackError(_NO_URL) from None
     except psycopg2.Error as error:
         message = f"the database of DATABASE_URL cannot be reached:\n{error}"
         raise StackError(message) from None

@@ -9,14 +9,11 @@ import os
 import signal
 import time
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Self
+from typing import IO
 
 from localdev import processes
+from localdev.child_server import ChildServer
 from localdev.errors import StackError
-
-if TYPE_CHECKING:
-    import subprocess
-    from types import TracebackType
 
 START_LIMIT = 30.0  # seconds
 _HEADERS = {
@@ -26,29 +23,13 @@ _HEADERS = {
 }
 
 
-class SqsServer:
+class SqsServer(ChildServer):
     """The server, on 127.0.0.1 at ``port`` or, if that is taken or None, at a free one."""
 
     def __init__(self, *, port: int | None = None, log: Path | None = None) -> None:
         """Remember what is wanted; what the server complains of goes to ``log``, if given."""
         self._port = port
-        self._process: subprocess.Popen[bytes] | None = None
         self.log = log
-
-    def __enter__(self) -> Self:
-        """Start the server and wait until it answers."""
-        self.start()
-        self.wait_until_ready()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Stop the server."""
-        self.stop()
 
     @property
     def endpoint(self) -> str:
@@ -75,22 +56,15 @@ class SqsServer:
                     return
             time.sleep(0.02)
         lines = processes.last_lines(self.log) if self.log else ""
-        raise StackError(f"the SQS server did not start; its last lines:\n{lines}")
+        raise StackError(
+            f"the SQS server did not start ({self.ending()}); its last lines:\n{lines}"
+        )
 
     def stop(self) -> None:
         """Stop the server; harmless when it does not run."""
         if self._process is not None:
             processes.stop(self._process, signal.SIGTERM, 2)
             self._process = None
-
-    def running(self) -> bool:
-        """Tell whether the server's process is alive."""
-        return self._process is not None and self._process.poll() is None
-
-    def kill(self) -> None:
-        """Kill the server at once."""
-        if self._process is not None:
-            processes.kill(self._process)
 
     def _open_log(self) -> IO[bytes]:
         return Path(self.log or os.devnull).open("wb")

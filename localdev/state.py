@@ -5,17 +5,19 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import pwd
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from localdev.errors import StackError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 DEFAULT_FOLDER = ".local"
+_CHOOSE = "choose another: --data FOLDER"
 
 
 @dataclass(frozen=True)
@@ -29,9 +31,14 @@ class Running:
 
 
 def prepare(folder: Path) -> None:
-    """Make the data folder, closed to other accounts."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder.chmod(0o700)
+    """Make the data folder, closed to other accounts. Raises StackError, with the cure."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+    except (FileExistsError, NotADirectoryError):
+        raise StackError(f"{folder} is, or lies in, a file; {_CHOOSE}") from None
+    except OSError as error:
+        raise StackError(_refused(folder, error)) from None
 
 
 @contextmanager
@@ -40,7 +47,10 @@ def locked(folder: Path, url: str) -> Iterator[None]:
 
     Raises StackError saying who holds it.
     """
-    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise StackError(_refused(folder, error)) from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -95,8 +105,10 @@ def read(folder: Path) -> Running:
 def _is_locked(folder: Path) -> bool:
     try:
         descriptor = os.open(folder / "lock", os.O_RDWR)
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
+    except OSError as error:
+        raise StackError(_refused(folder, error)) from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -105,3 +117,26 @@ def _is_locked(folder: Path) -> bool:
         return False
     finally:
         os.close(descriptor)
+
+
+def _refused(folder: Path, error: OSError) -> str:
+    # The file that was refused, or the nearest above it that there is to look at.
+    named = Path(error.filename or folder)
+    found = next((path for path in (named, *named.parents) if _owner(path)), folder)
+    if not isinstance(error, PermissionError):
+        return f"{folder} cannot be used ({error.strerror}); {_CHOOSE}"
+    if found != named:
+        return f"{named} cannot be made: {found} is not yours to write in; {_CHOOSE}"
+    cure = f"make it yours: sudo chown -R $USER {folder}"
+    return f"{found} belongs to {_owner(found)}; {cure}, or {_CHOOSE}"
+
+
+def _owner(path: Path) -> str:
+    try:
+        number = path.stat().st_uid
+    except OSError:
+        return ""
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"account {number}"

@@ -84,18 +84,18 @@ class Supervisor:
     def _take_port(self) -> socket.socket:
         # What a killed stack left behind ends within moments.
         port = self._options.port
+        choose = "choose another: scripts/dev.sh --port "
         deadline = time.monotonic() + (5 if state.left_behind(self._options.folder) else 0)
         while True:
-            listener = processes.listen(port)
+            try:
+                listener = processes.listen(port)
+            except PermissionError:
+                raise StackError(f"port {port} is not allowed to you; {choose}8000") from None
             if listener.getsockname()[1] == port:
                 return listener
             listener.close()
             if time.monotonic() >= deadline:
-                message = (
-                    f"port {port} is taken by another program; "
-                    f"choose another: scripts/dev.sh --port {port + 1}"
-                )
-                raise StackError(message)
+                raise StackError(f"port {port} is taken by another program; {choose}{port + 1}")
             time.sleep(0.1)
 
     def _start(self, listener: socket.socket) -> None:
@@ -134,7 +134,9 @@ class Supervisor:
         tail = self._console.follow(name, _pipe(process), self._on_event)
         stop = functools.partial(processes.stop, process, signal.SIGTERM, 8)
         kill = functools.partial(processes.kill, process)
-        self._parts.append(Part(name, lambda: process.poll() is None, tail.text, stop, kill))
+        ending = functools.partial(processes.ending, process)
+        alive = functools.partial(_is_alive, process)
+        self._parts.append(Part(name, alive, ending, tail.text, stop, kill))
         return process
 
     def _on_event(self, event: dict[str, Any]) -> None:
@@ -158,11 +160,12 @@ class Supervisor:
         return next((part for part in self._parts if not part.alive()), None)
 
     def _watch(self) -> None:
-        while not self._stopping.wait(0.1):
+        while not self._stopping.wait(0.1) and not self._console.abandoned():
             dead = self._dead()
             if dead is not None:
                 lines = dead.last_words()
-                raise StackError(self._failure or f"{dead.name} died; its last lines:\n{lines}")
+                message = f"{dead.name} died ({dead.ending()}); its last lines:\n{lines}"
+                raise StackError(self._failure or message)
 
     def _stop(self) -> None:
         self._stopping.set()
@@ -171,6 +174,10 @@ class Supervisor:
         for part in reversed(self._parts):
             part.stop()
         state.forget(self._options.folder)
+
+
+def _is_alive(process: subprocess.Popen[bytes]) -> bool:
+    return process.poll() is None
 
 
 def _pipe(process: subprocess.Popen[bytes]) -> IO[bytes]:

@@ -5,28 +5,41 @@ import http.client
 import importlib
 import json
 import os
+import pwd
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 
+from chalicelib.task import Status
+from localdev import console, processes, servers, state
+from localdev.errors import StackError
 from localdev.postgres import PostgreSQL
-from localdev.processes import ROOT
+from localdev.processes import APP, ROOT
 from localdev.sqs import SqsServer
+from localdev.supervisor import Options, Supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 pytestmark = pytest.mark.e2e
 
 psutil: Any = importlib.import_module("psutil")  # has no types
+
+
+def without_servers() -> dict[str, str]:
+    """Return our environment without what names a database or a queue."""
+    taken = ("AWS_", "DATABASE_URL", "QUEUE_NAME")
+    return {name: value for name, value in os.environ.items() if not name.startswith(taken)}
 
 
 class Stack:
@@ -34,8 +47,6 @@ class Stack:
 
     def __init__(self, folder: Path, port: int, *flags: str, **environ: str) -> None:
         self.folder, self.port = folder, port
-        taken = ("AWS_", "DATABASE_URL", "QUEUE_NAME")
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(taken)}
         arguments = ["up", "--port", str(port), "--data", str(folder), *flags]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "localdev", *arguments],
@@ -43,7 +54,7 @@ class Stack:
             stderr=subprocess.STDOUT,
             text=True,
             cwd=ROOT,
-            env=kept | environ,
+            env=without_servers() | environ,
         )
         self.lines: list[str] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -278,8 +289,292 @@ def test_a_part_that_dies_is_named_and_ends_the_stack(
         family = stack.family()
         stack.part(sign).kill()
         assert stack.end() == 1
-    assert f"{name} died; its last lines:" in stack.text
+    assert f"{name} died (killed by SIGKILL); its last lines:" in stack.text
     eventually(lambda: gone(family), 5)
+
+
+def test_how_a_process_ended_is_told_in_words() -> None:
+    with subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"]) as process:
+        process.wait(10)
+    assert processes.ending(process) == "exit code 3"
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as waiting:
+        assert processes.ending(waiting) == "still running"
+        waiting.kill()
+        waiting.wait(10)
+    assert processes.ending(waiting) == "killed by SIGKILL"
+
+
+def test_a_port_that_is_not_allowed_is_not_called_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Guarded(socket.socket):
+        def bind(self, address: Any) -> None:
+            if address[1] == 80:
+                raise PermissionError
+            super().bind(address)
+
+    monkeypatch.setattr(socket, "socket", Guarded)
+    supervisor = Supervisor(Options(80, tmp_path, 1, json=False))
+    with pytest.raises(StackError, match=r"^port 80 is not allowed to you; .*--port 8000$"):
+        supervisor._take_port()
+
+
+@contextlib.contextmanager
+def as_ordinary_account() -> Iterator[None]:
+    """Act as nobody inside the block where we are root."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(pwd.getpwnam("nobody").pw_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def refusal(folder: Path) -> str:
+    with as_ordinary_account(), pytest.raises(StackError) as caught:
+        state.prepare(folder)
+    return str(caught.value)
+
+
+def test_a_data_folder_of_another_account_is_told_with_the_cure() -> None:
+    assert refusal(Path("/usr")) == (
+        "/usr belongs to root; make it yours: sudo chown -R $USER /usr, "
+        "or choose another: --data FOLDER"
+    )
+
+
+def test_a_data_folder_that_cannot_be_made_is_told_with_the_cure() -> None:
+    assert refusal(Path("/usr/none/data")) == (
+        "/usr/none cannot be made: /usr is not yours to write in; choose another: --data FOLDER"
+    )
+
+
+def test_a_lock_of_another_account_is_told_with_the_cure() -> None:
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        folder.chmod(0o755)
+        (folder / "lock").touch()
+        (folder / "lock").chmod(0)
+        for use in (lambda: state.read(folder), state.locked(folder, "").__enter__):
+            with as_ordinary_account(), pytest.raises(StackError, match="belongs to") as caught:
+                use()
+            assert f"{folder}/lock" in str(caught.value)
+
+
+@pytest.mark.parametrize("below", ["file", "file/data"])
+def test_a_file_in_the_place_of_the_data_folder_is_told(tmp_path: Path, below: str) -> None:
+    (tmp_path / "file").touch()
+    done = run("up", "--data", str(tmp_path / below))
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"{tmp_path / below} is, or lies in, a file; choose another: --data FOLDER\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:se%cret@127.0.0.1/db",
+        "postgresql://me:100%@127.0.0.1/db",
+        "postgresql://me:p@secret@127.0.0.1/db",
+        "postgresql://me:p/secret@127.0.0.1/db",
+        "postgresql://me:1/secret@127.0.0.1/db",
+        "postgresql://me:p#secret@127.0.0.1/db",
+        "postgresql://me:1?secret@127.0.0.1/db",
+        "postgresql://127.0.0.1:secret/db",
+        "postgresql://127.0.0.1/db?password=%secret",
+        "postgresql://127.0.0.1/db?secret=1",
+    ],
+)
+def test_a_malformed_database_url_is_named_and_never_shown(url: str) -> None:
+    with pytest.raises(StackError) as caught:
+        servers._check_database(url)
+    text = str(caught.value)
+    assert text.startswith("DATABASE_URL cannot be read as postgresql://")
+    assert "secret" not in text
+    assert "100%" not in text
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:se%25cret%40@127.0.0.1:1/db?connect_timeout=3&sslmode=disable",
+        "postgresql://me:a:b@127.0.0.1:1",
+        "postgres://127.0.0.1:1/",
+        "postgresql://127.0.0.1:1,localhost:1/db",
+        "postgresql:///db?host=127.0.0.1&port=1",
+    ],
+)
+def test_a_well_formed_database_url_is_tried(url: str) -> None:
+    with pytest.raises(StackError, match=r"(?s)cannot be reached:.*refused"):
+        servers._check_database(url)
+
+
+def test_a_start_with_a_malformed_database_url_shows_no_password(tmp_path: Path, port: int) -> None:
+    url = "postgresql://me:se%cret@127.0.0.1/db"
+    done = run("up", "--port", str(port), "--data", str(tmp_path / "data"), DATABASE_URL=url)
+    assert done.returncode == 1
+    assert "DATABASE_URL" in done.stderr
+    assert "cret" not in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("last", ["making the database", "ready", "stop:"])
+def test_a_start_whose_output_is_read_no_more_ends_cleanly(
+    tmp_path: Path, port: int, last: str
+) -> None:
+    command = [sys.executable, "-m", "localdev", "up", "--port", str(port), "--data"]
+    with (
+        (tmp_path / "err").open("w+") as err,
+        subprocess.Popen(
+            [*command, str(tmp_path / "data")],
+            stdout=subprocess.PIPE,
+            stderr=err,
+            cwd=ROOT,
+            env=without_servers(),
+        ) as process,
+    ):
+        assert process.stdout is not None
+        while not process.stdout.readline().startswith(last.encode()):
+            assert process.poll() is None
+        process.stdout.close()
+        assert process.wait(30) == 0
+        assert (tmp_path / "err").read_text() == ""
+
+
+def test_a_command_whose_output_is_read_by_nobody_ends_as_by_sigpipe(stack: Stack) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "localdev", "env", "--data", str(stack.folder)]
+    with os.fdopen(writer, "w") as output:
+        done = subprocess.run(
+            command, stdout=output, stderr=subprocess.PIPE, text=True, check=False, cwd=ROOT
+        )
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+def emitted() -> set[str]:
+    """Return the events that the sources of the app and of the mapping name."""
+    folders = (APP / "chalicelib", ROOT / "localdev")
+    texts = [path.read_text() for folder in folders for path in folder.rglob("*.py")]
+    call = re.compile(r'(?:logger\.\w+|\breport)\(\s*"(\w+)"')
+    named = {name for text in texts for name in call.findall(text)}
+    return named | {"task_rescued"} | {f"task_{status}" for status in Status}
+
+
+def test_the_console_has_words_for_events_that_exist_and_for_no_others() -> None:
+    known = set(console._KNOWN)
+    assert known <= emitted()
+    without_words = {name for name in emitted() if name.startswith("task_")} - known
+    assert without_words <= {"task_pending", "task_processing"}  # which no event reports
+
+
+def test_what_an_operator_does_and_a_crash_are_told_in_words() -> None:
+    told = {
+        "task_cancel_requested": "⊘ task 7 is to be cancelled  status=processing",
+        "task_retried_by_hand": "↻ task 7 given new attempts by hand  status=processing",
+        "task_deleted": "- task 7 deleted  status=processing",
+        "task_rescued": "⚕ task 7 lost its worker; will be tried again  status=processing",
+    }
+    for event, line in told.items():
+        assert console.describe({"event": event, "task_id": 7, "status": "processing"})[0] == line
+
+
+FAKE_PYTHON = """\
+#!/bin/sh
+case "$*" in *install*)
+    echo begun >> log
+    while ! [ -e go ]; do sleep 0.02; done
+    echo ended >> log
+esac
+"""
+
+
+class Tree:
+    """A folder with scripts/venv.sh, where packages are installed when ``go`` appears."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.log = folder / "log"
+        (folder / "scripts").mkdir()
+        shutil.copy(ROOT / "scripts" / "venv.sh", folder / "scripts")
+        (folder / "requirements-dev.txt").touch()
+
+    def fake_python(self) -> None:
+        python = self.folder / ".venv" / "bin" / "python"
+        python.parent.mkdir(parents=True)
+        python.write_text(FAKE_PYTHON)
+        python.chmod(0o755)
+
+    def start(self, python: str = sys.executable, **options: Any) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            ["/bin/sh", "-c", '. scripts/venv.sh; echo "$PYTHON"'],
+            cwd=self.folder,
+            env={"PATH": "/usr/bin:/bin", "PYTHON": python},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            **options,
+        )
+
+    def steps(self) -> list[str]:
+        return self.log.read_text().splitlines() if self.log.exists() else []
+
+
+def test_a_start_waits_for_the_pip_that_a_killed_one_left_behind(tmp_path: Path) -> None:
+    tree = Tree(tmp_path)
+    tree.fake_python()
+    with tree.start() as first:
+        eventually(tree.steps)
+        [python] = psutil.Process(first.pid).children()
+        python.kill()
+        assert first.wait(10) == 1
+        with tree.start() as second:
+            assert second.stderr is not None
+            waits = "Another start is preparing .venv; waiting for it to end ...\n"
+            assert second.stderr.readline() == waits
+            assert tree.steps() == ["begun"]
+            (tmp_path / "go").touch()
+            printed, said = second.communicate(timeout=20)
+    assert (second.returncode, printed) == (0, f"{tmp_path}/.venv/bin/python\n")
+    assert tree.steps() == ["begun", "ended", "begun", "ended"]
+    assert "Traceback" not in said
+
+
+def ordinary() -> dict[str, Any]:
+    """Return what lets a process run as nobody where we are root."""
+    nobody = {"user": "nobody", "group": pwd.getpwnam("nobody").pw_gid, "extra_groups": []}
+    return nobody if os.geteuid() == 0 else {}
+
+
+def python_of_everybody() -> str:
+    """Return a Python that an ordinary account may start too."""
+    for candidate in (sys.executable, *map("/usr/bin/python3.{}".format, (13, 12, 11))):
+        with contextlib.suppress(OSError):
+            if subprocess.run([candidate, "-V"], check=False, **ordinary()).returncode == 0:
+                return candidate
+    pytest.skip("no Python that other accounts can use")
+
+
+@pytest.mark.parametrize(("named", "mode"), [(".venv", 0), (".venv", 0o555), (".", 0o555)])
+def test_a_venv_of_another_account_is_told_in_one_line(named: str, mode: int) -> None:
+    with tempfile.TemporaryDirectory() as made:
+        tree = Tree(Path(made))
+        if named == ".venv":
+            (tree.folder / ".venv").mkdir()
+        tree.folder.chmod(0o777)
+        (tree.folder / named).chmod(mode)
+        with tree.start(python_of_everybody(), **ordinary()) as process:
+            output, said = process.communicate(timeout=20)
+        (tree.folder / named).chmod(0o755)
+        where = ".venv" if named == ".venv" else os.path.realpath(made)
+    assert (process.returncode, output) == (1, "")
+    assert said == (
+        f"{where} cannot be read and written by this account; "
+        f"make it yours: sudo chown -R $USER {where}\n"
+    )
 
 
 def test_json_lines_are_passed_through(folder: Path, port: int) -> None:

@@ -29,6 +29,12 @@ print(server.url("postgres"), flush=True)
 time.sleep(60)
 """
 
+MAKES = """
+import functools, pathlib, sys
+from localdev.postgres import PostgreSQL
+PostgreSQL(pathlib.Path(sys.argv[1]), say=functools.partial(print, flush=True)).start()
+"""
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -77,8 +83,12 @@ def test_committed_data_survive_a_kill(folder: Path) -> None:
 
 
 def test_a_server_left_over_from_a_dead_process_is_stopped_and_named(folder: Path) -> None:
-    with PostgreSQL(folder, durable=False) as left_over, PostgreSQL(folder, durable=False) as new:
-        assert "left over" in new.notice
+    said: list[str] = []
+    with (
+        PostgreSQL(folder, durable=False) as left_over,
+        PostgreSQL(folder, durable=False, say=said.append) as new,
+    ):
+        assert ["left over" in line for line in said] == [True]
         assert not left_over.running()
         assert ask(new.url("postgres"), "SELECT 1") == 1
 
@@ -130,6 +140,25 @@ def test_letters_beyond_ascii_have_upper_case(server: PostgreSQL) -> None:
 def test_its_clients_come_with_it(server: PostgreSQL) -> None:
     command = [str(server.bin("psql")), server.url("postgres"), "-Atc", "SELECT 40 + 2"]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "42\n"
+
+
+def test_a_start_killed_while_it_makes_the_database_says_it_again(tmp_path: Path) -> None:
+    folder = tmp_path / "postgres"
+    command = [sys.executable, "-c", MAKES, str(folder)]
+    environ = os.environ | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environ) as first:
+        assert first.stdout is not None
+        assert first.stdout.readline() == "making the database …\n"
+        deadline = time.monotonic() + 10
+        while not (folder / "postgres-password").exists() and time.monotonic() < deadline:
+            time.sleep(0.001)
+        first.kill()
+    said: list[str] = []
+    with PostgreSQL(folder, durable=False, say=said.append) as second:
+        assert said == ["making the database …"]
+        assert answers(second.url("postgres"))
+    with PostgreSQL(folder, durable=False, say=said.append):
+        assert said == ["making the database …"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the next start stops it")

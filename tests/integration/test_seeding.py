@@ -6,11 +6,13 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from localdev import seed
+from localdev import parts, seed
 from localdev.errors import StackError
+from localdev.parts import refuse_aws
 from localdev.processes import ROOT
 from localdev.sqs import SqsServer
 
@@ -93,12 +95,77 @@ def test_an_attribute_that_the_server_does_not_know_is_a_warning(
 
 
 @pytest.mark.parametrize(
-    "endpoint", [None, "https://sqs.us-east-1.amazonaws.com", "https://amazonaws.com:443/x"]
+    "endpoint",
+    [
+        None,
+        "https://sqs.us-east-1.amazonaws.com",
+        "https://sqs.us-east-1.amazonaws.com.",
+        "https://SQS.US-EAST-1.AmazonAWS.com",
+        "https://amazonaws.com:443/x",
+        "https://user:password@sqs.us-east-1.amazonaws.com",
+        "https://sqs.us-east-1.api.aws",
+        "https://sqs.cn-north-1.amazonaws.com.cn",
+        "https://sqs.cn-north-1.api.amazonwebservices.com.cn",
+        "https://sqs.us-iso-east-1.c2s.ic.gov",
+        "https://sqs.eusc-de-east-1.amazonaws.eu",
+        "https://sqs.us-east-1.amazonaws\u3002com",
+        "https://sqs.us-east-1.amazonaws\uff0ecom",
+        "https://sqs.us-east-1.amazonaws\uff61com",
+        "https://sqs.us-east-1.\uff41mazonaws.com",
+        "https://sqs.us-east-1.amazon\u00adaws.com",
+        "sqs.us-east-1.amazonaws.com",
+    ],
 )
-def test_aws_itself_is_refused_unless_asked_for(endpoint: str | None) -> None:
-    with pytest.raises(StackError, match="--aws"):
-        seed.check_endpoint(endpoint, aws=False)
-    seed.check_endpoint(endpoint, aws=True)
+def test_aws_itself_is_refused(endpoint: str | None) -> None:
+    with pytest.raises(StackError, match=r"AWS itself.*; the cure"):
+        refuse_aws(endpoint, "the cure")
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "http://127.0.0.1:4566",
+        "http://[::1]:4566",
+        "http://my_sqs:4566/x",
+        "https://amazonaws.com.example",
+        "https://notamazonaws.com",
+        "http://sqs.us-east-1.localhost.localstack.cloud:4566",
+        "",
+    ],
+)
+def test_any_other_endpoint_is_taken(endpoint: str) -> None:
+    refuse_aws(endpoint)
+
+
+@pytest.mark.parametrize("endpoint", ["127.0.0.1:14566", "localhost:4566"])
+def test_an_endpoint_without_a_scheme_is_told_to_have_one(endpoint: str) -> None:
+    with pytest.raises(StackError, match="write http:// before it") as caught:
+        refuse_aws(endpoint)
+    assert "AWS itself" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "http://",
+        "ftp://127.0.0.1",
+        "http://sqs.amazonaws.com\\@127.0.0.1",
+        "http://a b",
+        "http://a..b",
+    ],
+)
+def test_an_endpoint_that_may_be_read_in_two_ways_is_refused(endpoint: str) -> None:
+    with pytest.raises(StackError, match="no URL"):
+        refuse_aws(endpoint)
+
+
+def test_no_setting_lets_a_client_pass_over_the_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs = {"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"}
+    values = parts.settings(theirs, "postgresql://", "http://127.0.0.1:9")
+    for name, value in parts.environ_of_parts(theirs, values).items():
+        monkeypatch.setenv(name, value)
+    client = boto3.session.Session().client("sqs")
+    assert client.meta.endpoint_url == "http://127.0.0.1:9"
 
 
 def test_the_command_prints_both_urls(endpoint: str) -> None:
@@ -120,7 +187,15 @@ def test_a_flag_wins_over_the_environment(endpoint: str, client: Any) -> None:
 def test_the_command_refuses_to_run_without_an_endpoint() -> None:
     done = run()
     assert done.returncode == 1
-    assert done.stderr.startswith("refusing to create queues in AWS")
+    assert done.stderr.startswith("no AWS_ENDPOINT_URL_SQS is set, which means AWS itself;")
+    assert "--aws" in done.stderr
+
+
+@pytest.mark.parametrize("endpoint", ["https://sqs.us-east-1.api.aws", ""])
+def test_the_command_refuses_aws_by_flag_too(endpoint: str) -> None:
+    done = run(f"--endpoint-url={endpoint}")
+    assert done.returncode == 1
+    assert "AWS itself" in done.stderr
 
 
 def test_a_server_that_does_not_come_is_waited_for_and_then_named() -> None:
