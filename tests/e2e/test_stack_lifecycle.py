@@ -338,6 +338,14 @@ def refusal(folder: Path) -> str:
     return str(caught.value)
 
 
+def test_a_folder_that_holds_something_else_is_left_as_it_is(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(StackError, match="holds something else"):
+        state.prepare(tmp_path)
+    assert tmp_path.stat().st_mode & 0o777 == 0o755
+
+
 def test_a_data_folder_of_another_account_is_told_with_the_cure() -> None:
     assert refusal(Path("/usr")) == (
         "/usr belongs to root; make it yours: sudo chown -R $USER /usr, "

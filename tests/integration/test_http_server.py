@@ -233,6 +233,7 @@ def test_where_all_are_taken_the_one_idle_longest_makes_room(
         for connection in (second, first):
             connection.sendall(b"GET /echo HTTP/1.1\r\n\r\n")
             answered(connection)
+            time.sleep(0.2)  # the server notes that it is idle only after it has answered
         assert ask(port, b"GET /echo HTTP/1.1\r\n\r\n")[0] == 200
         assert second.recv(1) == b""
         first.sendall(b"GET /echo HTTP/1.1\r\n\r\n")
