@@ -34,7 +34,8 @@ def prepare(folder: Path) -> None:
     """Make the data folder, closed to other accounts. Raises StackError, with the cure."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if any(folder.iterdir()) and not (folder / "lock").exists():
+        ours = folder.stat().st_uid == os.geteuid()
+        if ours and any(folder.iterdir()) and not (folder / "lock").exists():
             raise StackError(f"{folder} holds something else; {_CHOOSE}")
         folder.chmod(0o700)
     except (FileExistsError, NotADirectoryError):

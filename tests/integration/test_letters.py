@@ -81,11 +81,20 @@ def test_messages_that_name_no_task_are_left_alone(world: World) -> None:
     assert letters(world) == [0, 0, number]
 
 
-def test_where_the_counts_agree_no_letter_is_touched(world: World) -> None:
+def test_where_the_counts_agree_no_letter_is_touched_again_for_a_while(world: World) -> None:
     write(world, failed(world))
+    world.sweep()
     world.query.names.clear()
     world.sweep()
     assert "still_failed" not in world.query.names
+
+
+def test_equal_counts_that_are_unequal_sets_are_found_all_the_same(world: World) -> None:
+    twice, never = failed(world), failed(world)
+    write(world, twice, twice)
+    done = world.sweep()
+    assert (done["letters_sent"], done["letters_deleted"]) == (1, 1)
+    assert letters(world) == sorted([twice, never])
 
 
 def test_a_scan_that_changed_nothing_is_not_repeated_before_the_counts_change(
@@ -130,11 +139,11 @@ def test_a_letter_that_shows_itself_again_in_a_long_scan_is_not_taken_for_a_seco
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(room, "MOST", 10)
-    monkeypatch.setattr(room, "HIDDEN", 0)
+    monkeypatch.setattr(world.sweeper._letters, "_hidden", 0)
     numbers = [failed(world) for _ in range(15)]
     write(world, *numbers, "not a task")
     assert sum(world.sweep()["letters_deleted"] for _ in range(4)) == 0
-    monkeypatch.setattr(room, "HIDDEN", 60)
+    monkeypatch.setattr(world.sweeper._letters, "_hidden", 60)
     world.sweep()
     assert set(letters(world)) <= {0, *numbers}
     assert world.queue.letters.depth() == 16

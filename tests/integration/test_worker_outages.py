@@ -10,7 +10,7 @@ from chalicelib.errors import (
     Snooze,
     StoreUnavailable,
 )
-from chalicelib.worker import settle
+from chalicelib.worker import persist
 from tests.world import OTHER_TOKEN, bad, raising
 
 if TYPE_CHECKING:
@@ -22,18 +22,30 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(settle, "PERSISTENCE", (0.0, 0.0))
+    monkeypatch.setattr(persist, "PERSISTENCE", (0.0, 0.0))
 
 
 def test_a_database_that_is_away_at_the_claim_keeps_every_message(world: World) -> None:
     ids = [world.task() for _ in range(2)]
-    world.query.before["claim_tasks"] = [StoreUnavailable(broken=False)]
+    world.query.before["claim_tasks"] = [StoreUnavailable()] * 3
     world.deliver()
     assert world.queue.hidden_for() == [360, 360]
     assert {world.table.status(number) for number in ids} == {"pending"}
     world.queue.now += 360
     world.deliver()
     assert {world.table.status(number) for number in ids} == {"completed"}
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_claim_is_tried_again_while_the_database_is_away(world: World, moment: str) -> None:
+    """A receive cannot be given back, so it is not wasted on a moment's absence."""
+    number = world.task()
+    failures = {"claim_tasks": [StoreUnavailable(), StoreUnavailable()]}
+    setattr(world.query, moment, failures)
+    world.deliver()
+    assert (world.table.status(number), world.table.row(number)["attempt"]) == ("completed", 1)
+    assert world.query.names.count("claim_tasks") == 3
+    assert world.queue.stored == []
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
@@ -73,7 +85,7 @@ def test_there_is_no_waiting_for_the_database_when_time_is_short(world: World) -
 
 def test_a_claim_whose_reply_was_lost_is_found_again_once_its_lease_is_over(world: World) -> None:
     number = world.task()
-    world.query.after["claim_tasks"] = [StoreUnavailable(broken=False)]
+    world.query.after["claim_tasks"] = [StoreUnavailable()] * 3
     world.deliver()
     assert world.table.status(number) == "processing"
     world.table.update(number, lease_until=world.table.at(-1))

@@ -7,6 +7,7 @@ that failed with no message in hand gets a letter. Messages that name no task ar
 from __future__ import annotations
 
 import logging
+import math
 import time
 from typing import TYPE_CHECKING
 
@@ -21,10 +22,6 @@ logger = logging.getLogger(__name__)
 
 #: Letters looked at in one tick, and sent in one tick.
 MOST = 1000
-#: Letters stay hidden while a scan that takes several ticks goes on.
-HIDDEN = 15 * 60
-#: After a whole scan that changed nothing, the same counts are not looked into again so soon.
-QUIET = 60 * 60
 #: SQS asks some of its servers at a time: so many empty answers mean that there is no more.
 EMPTY = 3
 #: Seconds that the dead-letter queue keeps a letter.
@@ -40,10 +37,15 @@ class Letters:
         self._letters = letters
         # A task that failed less long ago may have a message that is still on its way there.
         self._margin = 2 * settings.visibility_timeout
+        # Letters stay hidden while a scan that takes several ticks goes on.
+        self._hidden = 2 * settings.visibility_timeout
+        # So long is a whole scan that changed nothing good for, as long as the counts stay.
+        self._calm = settings.dispatch_grace_max
         self._seen: dict[int, Message] = {}
         self._unreadable: dict[str, Message] = {}
         self._changed = 0
-        self._quiet: tuple[tuple[int, int], float] = ((0, 0), 0.0)
+        self._quiet = ((0, 0), -math.inf)
+        self._scanned = -math.inf
 
     def reconcile(self, time_left: Callable[[], bool]) -> dict[str, int]:
         """Look at up to MOST letters, and return how many were sent and deleted.
@@ -63,13 +65,16 @@ class Letters:
     def _is_wanted(self, counts: tuple[int, int]) -> bool:
         if self._seen or self._unreadable:
             return True  # a scan is under way
-        same, until = self._quiet
-        return counts[0] != counts[1] and not (counts == same and time.monotonic() < until)
+        failed, letters = counts
+        if failed == letters:  # equal counts may be unequal sets: looked into now and then
+            return failed > 0 and time.monotonic() > self._scanned + self._calm
+        same, since = self._quiet
+        return counts != same or time.monotonic() > since + self._calm
 
     def _scan(self, time_left: Callable[[], bool], done: dict[str, int]) -> bool:
         looked, empty = 0, 0
         while looked < MOST and empty < EMPTY and time_left():
-            received = self._letters.receive_messages(hidden_for=HIDDEN)
+            received = self._letters.receive_messages(hidden_for=self._hidden)
             empty = 0 if received else empty + 1
             looked += len(received)
             superfluous = list(self._superfluous(received))
@@ -101,6 +106,7 @@ class Letters:
         self._letters.hide(
             (message, 0) for message in (*self._seen.values(), *self._unreadable.values())
         )
+        self._scanned = time.monotonic()
         if not changed:
-            self._quiet = (counts, time.monotonic() + QUIET)
+            self._quiet = (counts, self._scanned)
         self._seen, self._unreadable, self._changed = {}, {}, 0

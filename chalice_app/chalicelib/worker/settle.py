@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from chalicelib.errors import StoreRejected, StoreUnavailable
 from chalicelib.outcome import Failed, Released, Retry, describe
 from chalicelib.store import Settlement
 from chalicelib.task import Status
+from chalicelib.worker.persist import persist
 
 if TYPE_CHECKING:
     from chalicelib.outcome import Outcome
@@ -22,18 +22,14 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Waits, in seconds, between tries while the database is away: results cost work.
-PERSISTENCE = (0.1, 0.4, 1.5, 3.0)
-#: Seconds of the invocation that are kept for telling Lambda.
-RESERVE = 5
-
 
 class Settler:
     """Settles batches in as few statements as it may."""
 
-    def __init__(self, store: Store) -> None:
-        """Take the room below."""
+    def __init__(self, store: Store, *, reserve: float) -> None:
+        """Take the room below, and the seconds of an invocation kept for telling Lambda."""
         self._store = store
+        self._reserve = reserve
 
     def settle(self, batch: Batch) -> None:
         """Write the outcomes that wait in ``batch``.
@@ -46,7 +42,9 @@ class Settler:
             return
         settlements = [_settlement(batch, task, outcome) for task, outcome in outcomes]
         try:
-            written = self._persist(batch, settlements)
+            written = persist(
+                lambda: self._write(batch, settlements), batch.invocation, self._reserve
+            )
         except StoreUnavailable:
             logger.warning("results_lost", exc_info=True, extra={"tasks": len(settlements)})
             for settlement in settlements:
@@ -56,16 +54,6 @@ class Settler:
         for settlement, standing in written:
             _report(tasks[standing.id], settlement.outcome, standing)
             _decide(batch, settlement, standing)
-
-    def _persist(self, batch: Batch, settlements: list[Settlement]) -> Written:
-        for wait in PERSISTENCE:
-            try:
-                return self._write(batch, settlements)
-            except StoreUnavailable:
-                if batch.invocation.remaining() < wait + RESERVE:
-                    raise
-                time.sleep(wait)
-        return self._write(batch, settlements)
 
     def _write(self, batch: Batch, settlements: list[Settlement]) -> Written:
         try:

@@ -13,6 +13,7 @@ from chalicelib.queue import Message
 from chalicelib.registry import Context
 from chalicelib.task import Status
 from chalicelib.worker.batch import Batch
+from chalicelib.worker.persist import persist
 from chalicelib.worker.settle import Settler
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Worker:
         self._store = store
         self._queue = queue
         self._run = run
-        self._settler = Settler(store)
+        self._settler = Settler(store, reserve=settings.worker_timeout / 12)
         self._settings = settings
         self._backoff = Backoff(base=settings.retry_delay, longest=settings.retry_delay_max)
         self._duration: dict[str, float] = {}
@@ -93,12 +94,16 @@ class Worker:
     def _claim(self, batch: Batch, *, alone: bool) -> list[Task]:
         if not batch.messages:
             return []
-        standings = self._store.claim_tasks(
-            list(batch.firsts()),
-            token=batch.token,
-            lease=batch.invocation.remaining() + self._settings.lease_margin,
-            request_id=batch.invocation.request_id,
-            alone=alone,
+        standings = persist(
+            lambda: self._store.claim_tasks(
+                list(batch.firsts()),
+                token=batch.token,
+                lease=batch.invocation.remaining() + self._settings.lease_margin,
+                request_id=batch.invocation.request_id,
+                alone=alone,
+            ),
+            batch.invocation,
+            self._settings.worker_timeout / 2,  # without time for a handler there is no use in it
         )
         batch.apart = [standing.id for standing in standings if standing.apart]
         for standing in standings:

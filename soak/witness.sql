@@ -1,0 +1,33 @@
+-- What the oracle goes by: written by the database itself, whatever the service believes.
+
+create table effects (
+    run uuid primary key,
+    task_id bigint not null,
+    attempt integer not null,
+    at timestamptz not null default clock_timestamp()
+);
+
+create table moves (
+    id bigint generated always as identity primary key,
+    task_id bigint not null,
+    old_status text not null,
+    new_status text not null,
+    old_attempt integer not null,
+    new_attempt integer not null,
+    old_result jsonb,
+    new_result jsonb,
+    at timestamptz not null default clock_timestamp()
+);
+
+create function witness_move() returns trigger language plpgsql as $$
+begin
+    insert into moves (task_id, old_status, new_status, old_attempt, new_attempt,
+                       old_result, new_result)
+    values (old.id, old.status, new.status, old.attempt, new.attempt, old.result, new.result);
+    return null;
+end $$;
+
+create trigger witness after update on tasks for each row
+    when ((old.status, old.attempt, old.result) is distinct from
+          (new.status, new.attempt, new.result))
+    execute function witness_move();
