@@ -20,9 +20,8 @@ UNSCALED = (
     "SQS counts delays and visibility in whole seconds",
     "WORKER_TIMEOUT is 2 s at least, and the queue's visibility timeout six times that",
     "a result waits up to 0.2 s for others to be settled with",
-    "a settle is repeated while the database is away only if 5 s of the time limit are left",
     "DATABASE_PATIENCE (4 s) and the time limit of the sweeper (55 s)",
-    "connect and read timeouts of PostgreSQL (3 s) and SQS (1 s and 2 s)",
+    "connect and read timeouts of PostgreSQL (3 s) and SQS (0.4 s and 0.5 s)",
 )
 
 
