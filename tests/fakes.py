@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.errors import QueueUnavailable
+from chalicelib.errors import QueueUnavailable, UnreadableMessage
 from chalicelib.queue import MAX_HIDDEN, Letter, Message, TaskQueue
 
 if TYPE_CHECKING:
@@ -145,9 +145,10 @@ class FakeQueue(TaskQueue):
         self._ask()
         received = []
         for made in self.receive():
-            readable = made["body"].startswith('{"task_id"')
-            message = Message.from_record(made, readable=readable)
-            received.append(message)
+            try:
+                received.append(Message.from_record(made))
+            except UnreadableMessage:
+                received.append(Message.from_record(made, readable=False))
         self.hide((message, hidden_for) for message in received)
         return received
 

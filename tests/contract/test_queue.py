@@ -257,10 +257,11 @@ def test_letters_are_received_hidden_and_deleted_one_by_one(bench: Bench) -> Non
     letters = bench.queue.letters
     letters.send([letter(1), letter(2)])
     letters.put("not a task")
+    letters.put('{"task_id": "7"}')
     received = letters.receive_messages(hidden_for=60)
-    assert sorted(message.task_id for message in received) == [0, 1, 2]
+    assert sorted(message.task_id for message in received) == [0, 0, 1, 2]
     assert letters.receive_messages(hidden_for=60) == []
-    assert letters.depth() == 3
+    assert letters.depth() == 4
     letters.delete([message for message in received if message.task_id != 2])
     letters.hide([(message, 0) for message in received if message.task_id == 2])
     assert letters.depth() == 1

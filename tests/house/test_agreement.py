@@ -163,6 +163,14 @@ def test_every_route_is_documented() -> None:
             assert f"{method} {path.replace('{task_id}', '{id}')}" in readme
 
 
+def test_every_test_that_the_fault_matrix_names_exists() -> None:
+    rows = re.findall(r"^\| (\d+) \|", read("docs/reliability.md"), re.MULTILINE)
+    assert rows == [str(number) for number in range(1, 57)]
+    named = re.findall(r"`(tests/\w+/\w+\.py)::(\w+)", read("docs/reliability.md"))
+    assert len(named) > 55
+    assert [name for path, name in named if f"def {name}(" not in read(path)] == []
+
+
 def test_the_dumped_schema_is_what_the_migrations_build() -> None:
     header, _, dumped = read("docs/schema.sql").partition("\n\n")
     assert header.startswith("--")

@@ -29,7 +29,6 @@ _AWAY = (pg.OperationalError, pg.InterfaceError, pg.ReadOnlySqlTransaction, Over
 #: The server undid the statement by itself and it may do better now: dead-lock, serialization
 #: failure, lock not available.
 _UNDONE = frozenset({"40P01", "40001", "55P03"})
-_REPEATS = 3
 
 
 class Database:
@@ -48,18 +47,22 @@ class Database:
 
         Raises StoreUnavailable when the database does not answer in time (a broken connection
         is replaced and a repeatable statement repeated, once; one that the server undid is
-        repeated in any case) and StoreRejected when it will never take these arguments.
+        repeated in any case, three times) and StoreRejected when it will never take these
+        arguments.
         """
         statement = self._statements[name]
         deadline = time.monotonic() + self._patience
-        for _ in range(_REPEATS):
+        broken, undone = 1 if statement.repeatable else 0, 3
+        while True:
             try:
                 return self._run(statement, arguments, deadline)
             except StoreUnavailable as error:
-                broken = error.context.get("broken") and statement.repeatable
-                if not broken and error.context.get("sqlstate") not in _UNDONE:
+                if error.context.get("sqlstate") in _UNDONE and undone:
+                    undone -= 1
+                elif error.context.get("broken") and broken:
+                    broken -= 1
+                else:
                     raise
-        return self._run(statement, arguments, deadline)
 
     @contextmanager
     def transaction(self) -> Iterator[Callable[..., Rows]]:
