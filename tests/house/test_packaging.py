@@ -64,6 +64,28 @@ def test_the_packaged_mapping_reports_partial_batches(resources: dict[str, Any])
 
 
 @pytest.mark.timeout(300)
+def test_the_queues_are_merged_into_the_template_and_feed_the_worker(package: Path) -> None:
+    out = package.with_name("merged")
+    merge = ["--merge-template", ".chalice/resources.json"]
+    subprocess.run(
+        [CHALICE, "package", "--stage", "prod", *merge, str(out)],
+        cwd=package.with_name("app"),
+        env={**os.environ, "AWS_DEFAULT_REGION": "us-east-1", "PYTHONDONTWRITEBYTECODE": "1"},
+        check=True,
+        capture_output=True,
+        timeout=300,
+    )
+    resources = json.loads((out / "sam.json").read_text(encoding="utf-8"))["Resources"]
+    queue = resources["TasksQueue"]["Properties"]
+    assert queue["RedrivePolicy"]["deadLetterTargetArn"] == {
+        "Fn::GetAtt": ["TasksDeadLetterQueue", "Arn"]
+    }
+    event = resources["Worker"]["Properties"]["Events"]["WorkerSqsEventSource"]["Properties"]
+    assert event["Queue"] == {"Fn::Sub": "${TasksQueue.Arn}"}
+    assert event["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+
+
+@pytest.mark.timeout(300)
 def test_the_package_holds_the_app_its_sql_and_its_requirements_and_nothing_else(
     package: Path,
 ) -> None:
