@@ -10,6 +10,8 @@ import socket
 import subprocess
 import sys
 import threading
+from multiprocessing.connection import wait
+from multiprocessing.process import parent_process
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -48,6 +50,19 @@ def follow_parent(on_line: Callable[[str], None] | None = None) -> None:
         os._exit(1)
 
     threading.Thread(target=follow, name="lifeline", daemon=True).start()
+
+
+def follow_forking_parent() -> None:
+    """End this process, made by multiprocessing, when the one that asked for it does."""
+    die_with_parent(signal.SIGKILL)
+    parent = parent_process()
+
+    def follow(sentinel: int) -> None:
+        wait([sentinel])
+        os._exit(1)
+
+    if parent is not None:
+        threading.Thread(target=follow, args=(parent.sentinel,), daemon=True).start()
 
 
 def start_python(

@@ -6,14 +6,11 @@ import multiprocessing
 import os
 import random
 import signal
-import threading
 import time
 from dataclasses import dataclass, field
-from multiprocessing.connection import wait
-from multiprocessing.process import parent_process
 from typing import TYPE_CHECKING, Any
 
-from localdev.processes import die_with_parent
+from localdev.processes import follow_forking_parent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -112,7 +109,7 @@ class Crew:
 
 
 def _begin(target: Callable[..., None], number: int, log: str, arguments: tuple[Any, ...]) -> None:
-    _follow_parent()
+    follow_forking_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
@@ -120,15 +117,3 @@ def _begin(target: Callable[..., None], number: int, log: str, arguments: tuple[
     os.dup2(descriptor, 2)
     random.seed(number)  # forked, all would roll the same
     target(number, *arguments)
-
-
-def _follow_parent() -> None:
-    die_with_parent(signal.SIGKILL)
-    parent = parent_process()
-
-    def follow(sentinel: int) -> None:
-        wait([sentinel])
-        os._exit(1)
-
-    if parent is not None:
-        threading.Thread(target=follow, args=(parent.sentinel,), daemon=True).start()

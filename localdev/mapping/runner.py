@@ -8,19 +8,16 @@ import json
 import os
 import signal
 import sys
-import threading
 import time
 import traceback
 import uuid
 from dataclasses import dataclass
-from multiprocessing.connection import wait
-from multiprocessing.process import parent_process
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from localdev.mapping import declared
 from localdev.mapping.events import ACCOUNT
-from localdev.processes import die_with_parent
+from localdev.processes import follow_forking_parent
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -66,7 +63,7 @@ class Context:
 
 def run(connection: Connection, app_folder: str, function: str) -> None:
     """Import the app, say what it declares, then answer invocations until the pipe closes."""
-    _follow_parent()
+    follow_forking_parent()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -98,16 +95,3 @@ def _invoke(handler: Any, function: str, invocation: Invocation) -> Any:
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-
-
-def _follow_parent() -> None:
-    die_with_parent(signal.SIGKILL)
-    parent = parent_process()
-
-    def follow(sentinel: int) -> None:
-        wait([sentinel])
-        os._exit(1)
-
-    if parent is not None:
-        thread = threading.Thread(target=follow, args=(parent.sentinel,), daemon=True)
-        thread.start()
