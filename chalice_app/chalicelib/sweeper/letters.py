@@ -75,7 +75,10 @@ class Letters:
         looked, empty = 0, 0
         while looked < MOST and empty < EMPTY and time_left():
             received = self._letters.receive_messages(hidden_for=self._hidden)
-            empty = 0 if received else empty + 1
+            if not received:
+                empty += 1
+                continue
+            empty = 0
             looked += len(received)
             superfluous = list(self._superfluous(received))
             self._letters.delete(superfluous)

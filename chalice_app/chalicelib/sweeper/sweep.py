@@ -48,7 +48,10 @@ class Sweeper:
         def time_left() -> bool:
             return remaining() > RESERVE
 
-        done = {"rescued": self._rescue(time_left), "expired": self._expire(time_left)}
+        done = {
+            "rescued": _in_chunks(self._rescue, CHUNK, time_left),
+            "expired": _in_chunks(self._expire, CHUNK, time_left),
+        }
         done |= {"sent": 0, "sent_again": 0, "letters_sent": 0, "letters_deleted": 0, "purged": 0}
         try:
             done["sent"] = self._send(time_left, unsent=True, most=MOST_SENT)
@@ -58,32 +61,25 @@ class Sweeper:
             done |= self._letters.reconcile(time_left)
         except QueueUnavailable as error:
             logger.warning("sweep_without_queue", extra={"error": str(error)})
-        done["purged"] = self._purge(time_left)
+        done["purged"] = _in_chunks(self._purge, PURGE_CHUNK, time_left)
         logger.info("sweep_finished", extra=done)
         return done
 
-    def _rescue(self, time_left: Callable[[], bool]) -> int:
-        total = 0
-        while time_left():
-            rescued = self._store.rescue_tasks(limit=CHUNK)
-            for standing in rescued:
-                event = "rescued" if standing.status is Status.RETRYING else standing.status
-                logger.warning("task_%s", event, extra={"task_id": standing.id, "code": "crashed"})
-            total += len(rescued)
-            if len(rescued) < CHUNK:
-                break
-        return total
+    def _rescue(self) -> int:
+        rescued = self._store.rescue_tasks(limit=CHUNK)
+        for standing in rescued:
+            event = "rescued" if standing.status is Status.RETRYING else standing.status
+            logger.warning("task_%s", event, extra={"task_id": standing.id, "code": "crashed"})
+        return len(rescued)
 
-    def _expire(self, time_left: Callable[[], bool]) -> int:
-        total = 0
-        while time_left():
-            expired = self._store.expire_tasks(limit=CHUNK)
-            for task_id in expired:
-                logger.warning("task_failed", extra={"task_id": task_id, "code": "expired"})
-            total += len(expired)
-            if len(expired) < CHUNK:
-                break
-        return total
+    def _expire(self) -> int:
+        expired = self._store.expire_tasks(limit=CHUNK)
+        for task_id in expired:
+            logger.warning("task_failed", extra={"task_id": task_id, "code": "expired"})
+        return len(expired)
+
+    def _purge(self) -> int:
+        return self._store.purge_tasks(limit=PURGE_CHUNK)
 
     def _deficit(self) -> int:
         # Messages that ought to be on the queue and are not; a long backlog has no deficit, so
@@ -111,11 +107,13 @@ class Sweeper:
         for letter in letters:
             logger.info("task_resent", extra={"task_id": letter.id})
 
-    def _purge(self, time_left: Callable[[], bool]) -> int:
-        total = 0
-        while time_left():
-            purged = self._store.purge_tasks(limit=PURGE_CHUNK)
-            total += purged
-            if purged < PURGE_CHUNK:
-                break
-        return total
+
+def _in_chunks(take: Callable[[], int], size: int, time_left: Callable[[], bool]) -> int:
+    # As long as ``take`` finds a whole chunk there may be more.
+    total = 0
+    while time_left():
+        taken = take()
+        total += taken
+        if taken < size:
+            break
+    return total

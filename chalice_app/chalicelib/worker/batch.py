@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from chalicelib.fate import Fates
     from chalicelib.outcome import Outcome
@@ -46,6 +46,6 @@ class Batch:
         for message in self.messages[task_id]:
             self.fates.leave(message)
 
-    def firsts(self) -> Iterator[Message]:
-        """Yield one message for each task; the others share its fate."""
-        return (messages[0] for messages in self.messages.values())
+    def firsts(self) -> list[Message]:
+        """Return one message for each task; the others share its fate."""
+        return [messages[0] for messages in self.messages.values()]

@@ -96,7 +96,7 @@ class Worker:
             return []
         standings = persist(
             lambda: self._store.claim_tasks(
-                list(batch.firsts()),
+                batch.firsts(),
                 token=batch.token,
                 lease=batch.invocation.remaining() + self._settings.lease_margin,
                 request_id=batch.invocation.request_id,
