@@ -7,11 +7,26 @@ from typing import TYPE_CHECKING, Any
 from chalice.app import Chalice, Rate
 
 from chalicelib import chalice_cli, runtime, web
-from chalicelib.schemas import Health, ListQuery, NewTask, TaskPage, TaskView
+from chalicelib.schemas import (
+    Attempts,
+    Batch,
+    Created,
+    Health,
+    ListQuery,
+    NewBatch,
+    NewTask,
+    Retried,
+    RetryMany,
+    TaskChanges,
+    TaskPage,
+    TaskView,
+)
 from chalicelib.settings import Settings
 
 if TYPE_CHECKING:
-    from chalice.app import CloudWatchEvent, Request, SQSEvent
+    from chalice.app import CloudWatchEvent, SQSEvent
+
+    from chalicelib.web import Call
 
 chalice_cli.mend()
 settings = Settings.from_env()
@@ -20,57 +35,89 @@ app.register_middleware(web.plain_errors_as_problems, "http")
 
 
 @app.route("/tasks", methods=["POST"], content_types=["*/*"])
-@web.endpoint(app, status=201)
-def create_task(request: Request) -> TaskView:
+@web.endpoint(app, scope="tasks:write", takes=NewTask, status=201, keyed=True, waits=True)
+def create_task(call: Call[NewTask]) -> Created:
     """Store a task and queue it."""
-    return runtime.current().service.create(web.body(request, NewTask))
+    desk = runtime.current().serve(call.authorization)
+    return desk.create(call.sent, key=call.idempotency_key, wait=call.wait)
+
+
+@app.route("/tasks/batch", methods=["POST"], content_types=["*/*"])
+@web.endpoint(app, scope="tasks:write", takes=NewBatch, status=201, keyed=True)
+def create_tasks(call: Call[NewBatch]) -> Batch:
+    """Store up to 1,000 tasks, all or none, and queue them."""
+    desk = runtime.current().serve(call.authorization)
+    return desk.create_many(call.sent, key=call.idempotency_key)
 
 
 @app.route("/tasks", methods=["GET"])
-@web.endpoint(app)
-def list_tasks(request: Request) -> TaskPage:
+@web.endpoint(app, scope="tasks:read", takes=ListQuery)
+def list_tasks(call: Call[ListQuery]) -> TaskPage:
     """List tasks, newest first."""
-    return runtime.current().service.list(web.query(request, ListQuery))
+    return runtime.current().serve(call.authorization).find(call.sent)
 
 
 @app.route("/tasks/{task_id}", methods=["GET"])
-@web.endpoint(app)
-def get_task(request: Request, task_id: str) -> TaskView:  # noqa: ARG001
+@web.endpoint(app, scope="tasks:read", waits=True)
+def get_task(call: Call[None]) -> TaskView:
     """Show one task."""
-    return runtime.current().service.get(web.task_id(task_id))
+    desk = runtime.current().serve(call.authorization)
+    return desk.get(call.task_id, known=call.known, wait=call.wait)
+
+
+@app.route("/tasks/{task_id}/attempts", methods=["GET"])
+@web.endpoint(app, scope="tasks:read")
+def get_attempts(call: Call[None]) -> Attempts:
+    """Show every attempt of a task: when, how long, how it ended and where it ran."""
+    return runtime.current().serve(call.authorization).attempts(call.task_id)
+
+
+@app.route("/tasks/{task_id}", methods=["PATCH"], content_types=["*/*"])
+@web.endpoint(app, scope="tasks:write", takes=TaskChanges, conditional=True)
+def update_task(call: Call[TaskChanges]) -> TaskView:
+    """Change a task that waits."""
+    desk = runtime.current().serve(call.authorization)
+    return desk.update(call.task_id, call.sent, versions=call.versions)
 
 
 @app.route("/tasks/{task_id}/cancel", methods=["POST"], content_types=["*/*"])
-@web.endpoint(app)
-def cancel_task(request: Request, task_id: str) -> TaskView:  # noqa: ARG001
+@web.endpoint(app, scope="tasks:write")
+def cancel_task(call: Call[None]) -> TaskView:
     """Cancel a waiting task, or ask the worker of a running one to stop."""
-    return runtime.current().service.cancel(web.task_id(task_id))
+    return runtime.current().serve(call.authorization).cancel(call.task_id)
 
 
 @app.route("/tasks/{task_id}/retry", methods=["POST"], content_types=["*/*"])
-@web.endpoint(app)
-def retry_task(request: Request, task_id: str) -> TaskView:  # noqa: ARG001
+@web.endpoint(app, scope="tasks:write")
+def retry_task(call: Call[None]) -> TaskView:
     """Give a failed or cancelled task new attempts."""
-    return runtime.current().service.retry(web.task_id(task_id))
+    return runtime.current().serve(call.authorization).retry(call.task_id)
+
+
+@app.route("/tasks/retry", methods=["POST"], content_types=["*/*"])
+@web.endpoint(app, scope="tasks:write", takes=RetryMany)
+def retry_tasks(call: Call[RetryMany]) -> Retried:
+    """Give new attempts to the failed or cancelled tasks that fit a filter."""
+    return runtime.current().serve(call.authorization).retry_many(call.sent)
 
 
 @app.route("/tasks/{task_id}", methods=["DELETE"])
-@web.endpoint(app)
-def delete_task(request: Request, task_id: str) -> None:  # noqa: ARG001
+@web.endpoint(app, scope="tasks:write", status=204)
+def delete_task(call: Call[None]) -> None:
     """Delete a finished task."""
-    runtime.current().service.delete(web.task_id(task_id))
+    runtime.current().serve(call.authorization).delete(call.task_id)
 
 
 @app.route("/healthz", methods=["GET"])
 @web.endpoint(app)
-def healthz(request: Request) -> Health:  # noqa: ARG001
+def healthz(call: Call[None]) -> Health:  # noqa: ARG001
     """Say that the code answers; nothing behind it is asked."""
     return Health()
 
 
 @app.route("/readyz", methods=["GET"])
 @web.endpoint(app)
-def readyz(request: Request) -> Health:  # noqa: ARG001
+def readyz(call: Call[None]) -> Health:  # noqa: ARG001
     """Say that tasks can be taken: the database answers and its schema is new enough."""
     return runtime.current().readiness()
 

@@ -1,5 +1,47 @@
 -- Written by scripts/schema.sh from the migrations; review it, don't edit it.
 
+CREATE TABLE public.api_keys (
+    id text NOT NULL,
+    tenant text NOT NULL,
+    name text NOT NULL,
+    secret_hash bytea NOT NULL,
+    scopes text[] NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    CONSTRAINT scopes_are_known CHECK (((cardinality(scopes) > 0) AND (scopes <@ ARRAY['tasks:read'::text, 'tasks:write'::text, 'admin'::text]))),
+    CONSTRAINT secret_is_hashed CHECK ((octet_length(secret_hash) = 32)),
+    CONSTRAINT tenant_is_a_name CHECK ((tenant ~ '^[a-z0-9][a-z0-9_-]{0,62}$'::text))
+);
+
+CREATE FUNCTION public.admit(key_id text, proof bytea, nonce bytea, scope text) RETURNS TABLE(tenant text, refusal text)
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ SELECT
+         CASE
+             WHEN (judged.refusal IS NULL) THEN judged.tenant
+             ELSE NULL::text
+         END AS "case",
+     judged.refusal
+    FROM ( SELECT
+                 CASE
+                     WHEN (admit.key_id IS NULL) THEN 'default'::text
+                     ELSE k.tenant
+                 END AS tenant,
+                 CASE
+                     WHEN (admit.key_id IS NULL) THEN NULL::text
+                     WHEN (sha256((COALESCE(k.secret_hash, admit.nonce) || admit.nonce)) IS DISTINCT FROM admit.proof) THEN 'unknown'::text
+                     WHEN (k.revoked_at IS NOT NULL) THEN 'revoked'::text
+                     WHEN (k.expires_at <= now()) THEN 'expired'::text
+                     WHEN (NOT (k.scopes && ARRAY[admit.scope, 'admin'::text])) THEN 'scope'::text
+                     ELSE NULL::text
+                 END AS refusal
+            FROM (( SELECT) once
+              LEFT JOIN public.api_keys k ON ((k.id = admit.key_id)))) judged;
+END;
+
+COMMENT ON FUNCTION public.admit(key_id text, proof bytea, nonce bytea, scope text) IS 'Whom a key stands for, or why it is refused; one row. No key at all is the only tenant of an open stage. The hash is compared blinded by a nonce: how far two digests agree tells nothing.';
+
 CREATE TABLE public.tasks (
     id bigint NOT NULL,
     kind text DEFAULT 'default'::text NOT NULL,
@@ -30,6 +72,10 @@ CREATE TABLE public.tasks (
     updated_at timestamp with time zone,
     started_at timestamp with time zone,
     finished_at timestamp with time zone,
+    tenant text DEFAULT 'default'::text NOT NULL,
+    tags text[] DEFAULT '{}'::text[] NOT NULL,
+    unique_key text,
+    unique_scope text,
     CONSTRAINT attempts_within_limit CHECK (((attempt >= 0) AND (attempt <= attempt_limit))),
     CONSTRAINT cancelled_was_asked_for CHECK (((status <> 'cancelled'::text) OR (cancel_requested_at IS NOT NULL))),
     CONSTRAINT completed_and_pending_have_no_error CHECK (((status <> ALL (ARRAY['completed'::text, 'pending'::text])) OR (error IS NULL))),
@@ -42,7 +88,9 @@ CREATE TABLE public.tasks (
     CONSTRAINT retrying_was_tried CHECK (((status <> 'retrying'::text) OR (attempt > 0))),
     CONSTRAINT status_is_known CHECK ((status = ANY (ARRAY['pending'::text, 'processing'::text, 'retrying'::text, 'completed'::text, 'failed'::text, 'cancelled'::text]))),
     CONSTRAINT title_is_not_empty CHECK (((title)::text <> ''::text)),
-    CONSTRAINT touched_unless_new CHECK (((status = 'pending'::text) OR (updated_at IS NOT NULL)))
+    CONSTRAINT touched_unless_new CHECK (((status = 'pending'::text) OR (updated_at IS NOT NULL))),
+    CONSTRAINT unique_key_has_a_scope CHECK (((unique_key IS NULL) = (unique_scope IS NULL))),
+    CONSTRAINT unique_scope_is_known CHECK ((unique_scope = ANY (ARRAY['open'::text, 'forever'::text])))
 )
 WITH (fillfactor='70', autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='200');
 
@@ -51,6 +99,162 @@ CREATE FUNCTION public.attempt_record(task public.tasks, outcome text, error jso
     RETURN jsonb_build_object('attempt', (task).attempt, 'started_at', (task).started_at, 'ended_at', now(), 'outcome', outcome, 'error', error, 'request_id', (task).request_id, 'message_id', (task).message_id, 'receive_count', (task).receive_count, 'trace_id', (task).trace_id);
 
 COMMENT ON FUNCTION public.attempt_record(task public.tasks, outcome text, error jsonb) IS 'One entry of tasks.attempts: the attempt the row tells of, and how it ended.';
+
+CREATE FUNCTION public.create_tasks(key_id text, proof bytea, nonce bytea, items jsonb, request_key text, request_fingerprint bytea, attempts integer, grace double precision, ahead double precision, rate double precision, burst double precision, open_limit integer) RETURNS TABLE(refusal text, retry_after double precision, replayed boolean, created boolean, task public.tasks)
+    LANGUAGE plpgsql
+    AS $_$
+declare
+    caller record;
+    known record;
+    many constant integer := jsonb_array_length(items);
+    new_ids bigint[];
+    ids bigint[];
+begin
+    select a.tenant, a.refusal into caller from admit(key_id, proof, nonce, 'tasks:write') a;
+    refusal := caller.refusal;
+    replayed := false;
+    if refusal is not null then
+        return next;
+        return;
+    end if;
+
+    -- Two requests with one key at once: the second waits at the index for the end of the first.
+    new_ids := array(select nextval('tasks_id_seq') from generate_series(1, many));
+    loop
+        if request_key is not null then
+            select k.fingerprint, k.task_ids into known
+              from idempotency_keys k
+             where k.tenant = caller.tenant and k.key = request_key;
+            if found and known.fingerprint <> request_fingerprint then
+                refusal := 'reused';
+                return next;
+                return;
+            elsif found then
+                return query
+                    select null::text, null::float8, true, false, t
+                      from unnest(known.task_ids) with ordinality as asked (id, number)
+                           left join tasks t on t.id = asked.id
+                     order by asked.number;
+                return;
+            end if;
+        end if;
+        select w.refusal, w.retry_after into refusal, retry_after
+          from welcome(caller.tenant, many, rate, burst, open_limit) w;
+        if refusal is not null then
+            return next;
+            return;
+        end if;
+        exit when request_key is null;
+        insert into idempotency_keys (tenant, key, fingerprint, task_ids)
+        values (caller.tenant, request_key, request_fingerprint, new_ids)
+            on conflict do nothing;
+        exit when found;
+    end loop;
+
+    insert into tasks (id, tenant, kind, title, description, payload, attempt_limit, expires_at,
+                       tags, unique_key, unique_scope, run_at, dispatch_after)
+        overriding system value
+    select new_ids[w.number], caller.tenant, w.kind, w.title, w.description, w.payload, attempts,
+           w.expires_at, array(select jsonb_array_elements_text(w.tags)), w.unique_key,
+           w.unique_scope, due.run_at,
+           case when due.run_at <= now() + make_interval(secs => ahead)
+                then due.run_at + make_interval(secs => grace)
+                else due.run_at - make_interval(secs => ahead) end
+      from rows from (jsonb_to_recordset(items) as (
+               kind text, title text, description text, payload jsonb, run_at timestamptz,
+               delay float8, expires_at timestamptz, tags jsonb, unique_key text,
+               unique_scope text)) with ordinality
+           as w (kind, title, description, payload, run_at, delay, expires_at, tags, unique_key,
+                 unique_scope, number)
+           cross join lateral (select greatest(now(), coalesce(
+               w.run_at, now() + make_interval(secs => coalesce(w.delay, 0)))) as run_at) as due
+        on conflict do nothing;
+
+    ids := new_ids;
+    if items @? '$[*].unique_key ? (@ != null)' then
+        ids := array(
+            select coalesce(own.id, twin.id)
+              from unnest(new_ids) with ordinality as n (id, number)
+                   left join tasks own on own.id = n.id
+                   left join tasks twin
+                     on twin.tenant = caller.tenant
+                    and twin.unique_key = items -> (n.number::integer - 1) ->> 'unique_key'
+                    and (twin.unique_scope = 'forever'
+                         or twin.status in ('pending', 'processing', 'retrying'))
+             order by n.number);
+        if array_position(ids, null) is not null then
+            -- The task with the unique key ended meanwhile; all this is undone and said again.
+            raise unique_violation;
+        end if;
+        update idempotency_keys k set task_ids = ids
+         where k.tenant = caller.tenant and k.key = request_key;
+    end if;
+
+    return query
+        select null::text, null::float8, false, asked.id = new_ids[asked.number], t
+          from unnest(ids) with ordinality as asked (id, number) join tasks t on t.id = asked.id
+         order by asked.number;
+end
+$_$;
+
+COMMENT ON FUNCTION public.create_tasks(key_id text, proof bytea, nonce bytea, items jsonb, request_key text, request_fingerprint bytea, attempts integer, grace double precision, ahead double precision, rate double precision, burst double precision, open_limit integer) IS 'Creates all of the items or none, in their order. A request with a known key is answered with the tasks it made (a null where one is gone), an item whose unique key is taken with the task that has it.';
+
+CREATE TABLE public.tenant_allowances (
+    tenant text NOT NULL,
+    tokens double precision NOT NULL,
+    filled_at timestamp with time zone NOT NULL
+)
+WITH (fillfactor='50');
+
+CREATE FUNCTION public.filled(allowance public.tenant_allowances, rate double precision, burst double precision) RETURNS double precision
+    LANGUAGE sql STABLE
+    RETURN LEAST(burst, ((allowance).tokens + (rate * GREATEST((0)::double precision, (EXTRACT(epoch FROM (now() - (allowance).filled_at)))::double precision))));
+
+COMMENT ON FUNCTION public.filled(allowance public.tenant_allowances, rate double precision, burst double precision) IS 'How many tokens an allowance has by now.';
+
+CREATE FUNCTION public.search_query(words text) RETURNS tsquery
+    LANGUAGE sql IMMUTABLE
+    RETURN ((NULLIF((plainto_tsquery('simple'::regconfig, words))::text, ''::text) || ':*'::text))::tsquery;
+
+COMMENT ON FUNCTION public.search_query(words text) IS 'All the words; the last one may be the beginning of one.';
+
+CREATE FUNCTION public.welcome(tenant text, many integer, rate double precision, burst double precision, open_limit integer) RETURNS TABLE(refusal text, retry_after double precision)
+    LANGUAGE plpgsql
+    AS $$
+begin
+    if open_limit > 0 and many + (
+        select count(*)
+          from (select from tasks t
+                 where t.tenant = welcome.tenant
+                   and t.status in ('pending', 'processing', 'retrying')
+                 limit open_limit) as open) > open_limit then
+        refusal := 'open';
+    elsif rate > 0 then
+        insert into tenant_allowances as a (tenant, tokens, filled_at)
+        values (welcome.tenant, burst - many, now())
+            on conflict on constraint tenant_allowances_pkey do update
+           set tokens = filled(a, rate, burst) - many, filled_at = greatest(a.filled_at, now())
+         where filled(a, rate, burst) >= 1;
+        if not found then
+            refusal := 'rate';
+            select (1 - filled(a, rate, burst)) / rate into retry_after
+              from tenant_allowances a
+             where a.tenant = welcome.tenant;
+        end if;
+    end if;
+    return next;
+end
+$$;
+
+COMMENT ON FUNCTION public.welcome(tenant text, many integer, rate double precision, burst double precision, open_limit integer) IS 'Takes tokens for so many new tasks out of the tenant''s allowance, or says why not. One token is enough for any request; what it takes beyond is missing to the next.';
+
+CREATE TABLE public.idempotency_keys (
+    tenant text NOT NULL,
+    key text NOT NULL,
+    fingerprint bytea NOT NULL,
+    task_ids bigint[] NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
 
 CREATE TABLE public.schema_migrations (
     version integer NOT NULL,
@@ -68,11 +272,28 @@ ALTER TABLE public.tasks ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+ALTER TABLE ONLY public.api_keys
+    ADD CONSTRAINT api_keys_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.idempotency_keys
+    ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (tenant, key);
+
 ALTER TABLE ONLY public.schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (version);
 
 ALTER TABLE ONLY public.tasks
     ADD CONSTRAINT tasks_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.tenant_allowances
+    ADD CONSTRAINT tenant_allowances_pkey PRIMARY KEY (tenant);
+
+CREATE INDEX idempotency_keys_by_age ON public.idempotency_keys USING btree (created_at);
+
+CREATE INDEX tasks_by_kind ON public.tasks USING btree (tenant, kind, id);
+
+CREATE INDEX tasks_by_status ON public.tasks USING btree (tenant, status, id);
+
+CREATE INDEX tasks_created ON public.tasks USING brin (created_at) WITH (pages_per_range='32', autosummarize='on');
 
 CREATE INDEX tasks_expiring ON public.tasks USING btree (expires_at) WHERE (status = ANY (ARRAY['pending'::text, 'retrying'::text]));
 
@@ -80,6 +301,12 @@ CREATE INDEX tasks_failed ON public.tasks USING btree (finished_at) WHERE (statu
 
 CREATE INDEX tasks_finished ON public.tasks USING btree (finished_at) WHERE (finished_at IS NOT NULL);
 
+CREATE INDEX tasks_of_tenant ON public.tasks USING btree (tenant, id);
+
 CREATE INDEX tasks_processing ON public.tasks USING btree (id) WHERE (status = 'processing'::text);
 
+CREATE INDEX tasks_search ON public.tasks USING gin (tags, to_tsvector('simple'::regconfig, (title)::text));
+
 CREATE INDEX tasks_to_dispatch ON public.tasks USING btree (dispatch_after) WHERE (status = ANY (ARRAY['pending'::text, 'retrying'::text]));
+
+CREATE UNIQUE INDEX tasks_unique ON public.tasks USING btree (tenant, unique_key) WHERE ((unique_key IS NOT NULL) AND ((unique_scope = 'forever'::text) OR (status = ANY (ARRAY['pending'::text, 'processing'::text, 'retrying'::text]))));

@@ -25,7 +25,7 @@ _FIXED = {
     # Else the endpoint could be passed over, and AWS itself be asked.
     "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "false",
 }
-_DEFAULTS = {"QUEUE_NAME": "interview-queue", "PARTIAL_BATCH": "report"}
+_DEFAULTS = {"QUEUE_NAME": "interview-queue", "PARTIAL_BATCH": "report", "AUTH": "off"}
 
 
 @dataclass(frozen=True)

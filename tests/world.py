@@ -8,17 +8,19 @@ import psycopg2
 from psycopg2.extras import Json, RealDictCursor
 from psycopg2.sql import SQL, Identifier
 
+from chalicelib.access import ANYBODY
 from chalicelib.db import Database
+from chalicelib.errors import IllegalMove, TaskNotFound
 from chalicelib.registry import Registry
-from chalicelib.service import TaskService
+from chalicelib.service import Post, TaskService
 from chalicelib.settings import Settings
-from chalicelib.store import Store
+from chalicelib.store import ClientStore, Store
 from chalicelib.sweeper import Sweeper
 from chalicelib.worker import Invocation, Worker
 from tests.fakes import FakeQueue, Recorder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from chalicelib.registry import Context, Handler
@@ -111,7 +113,12 @@ class World:
     """Every room of the service, on one database and one queue."""
 
     def __init__(self, url: str, queue: Any = None, **settings: Any) -> None:
-        values = {"database_url": url, "partial_batch": "report", "retry_delay": 30.0}
+        values = {
+            "database_url": url,
+            "auth": "off",
+            "partial_batch": "report",
+            "retry_delay": 30.0,
+        }
         self.settings = Settings.model_validate(values | settings)
         self.database = Database(url, connections=4)
         self.table = Table(url)
@@ -122,7 +129,9 @@ class World:
         self.registry.handler("default")(_echo)
         self.worker = Worker(self.store, self.queue, self.registry.run, self.settings)
         self.sweeper = Sweeper(self.store, self.queue, self.settings)
-        self.service = TaskService(self.store, self.queue, self.registry, self.settings)
+        self.clients = ClientStore(self.query, self.settings, ANYBODY)
+        post = Post(self.store, self.queue, self.settings)
+        self.service = TaskService(self.clients, post, self.registry)
 
     def task(self, *, kind: str = "default", **columns: Any) -> int:
         """Insert a pending task with its message on the queue."""
@@ -173,3 +182,16 @@ def returning(value: Any) -> Handler:
 
 def _echo(task: Task, context: Any) -> str:  # noqa: ARG001  (every handler takes both)
     return f"did {task.title}"
+
+
+def allowed(move: Callable[[int], object]) -> Callable[[int], bool]:
+    """Return what tells whether a move by hand was made."""
+
+    def tried(number: int) -> bool:
+        try:
+            move(number)
+        except (IllegalMove, TaskNotFound):
+            return False
+        return True
+
+    return tried

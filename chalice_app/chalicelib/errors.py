@@ -3,10 +3,16 @@
 ServiceError
 ├── InvalidRequest          the request breaks a documented rule
 │   ├── MalformedBody       the body is not JSON at all
+│   ├── MalformedHeader     a header is not of the form it has to have
 │   ├── UnsupportedMediaType
 │   └── BodyTooLarge
+├── Unauthorized            no key, or none that counts
+├── Forbidden               the key does not allow this
 ├── TaskNotFound
 ├── IllegalMove             the task's status does not allow it
+├── TaskChanged             the task is no longer as the client saw it
+├── KeyReused               the Idempotency-Key was used for something else
+├── TooManyRequests         more than a tenant may have
 ├── EnqueueFailed           SQS refused the task and ENQUEUE_FAILURE=fail asks to say so
 ├── Unavailable             worth trying again
 │   ├── StoreUnavailable
@@ -57,6 +63,10 @@ class MalformedBody(InvalidRequest):
     """The body is not valid JSON."""
 
 
+class MalformedHeader(InvalidRequest):
+    """A header is not of the form it has to have."""
+
+
 class UnsupportedMediaType(InvalidRequest):
     """Send the body as Content-Type: application/json."""
 
@@ -65,12 +75,32 @@ class BodyTooLarge(InvalidRequest):
     """The body is larger than a task may be."""
 
 
+class Unauthorized(ServiceError):
+    """Send a valid key as Authorization: Bearer tk_..."""
+
+
+class Forbidden(ServiceError):
+    """The key does not have the scope that this needs."""
+
+
 class TaskNotFound(ServiceError):
     """There is no task with this id."""
 
 
 class IllegalMove(ServiceError):
     """The task's status does not allow this."""
+
+
+class TaskChanged(ServiceError):
+    """The task has changed since it was read."""
+
+
+class KeyReused(ServiceError):
+    """The Idempotency-Key was used for another request."""
+
+
+class TooManyRequests(ServiceError):
+    """There are more new tasks than the tenant may have; try again later."""
 
 
 class EnqueueFailed(ServiceError):

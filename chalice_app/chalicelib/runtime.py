@@ -6,14 +6,14 @@ import threading
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from chalicelib import handlers, logs, migrations, tracing
+from chalicelib import access, handlers, logs, migrations, tracing
 from chalicelib.db import Database
 from chalicelib.errors import StoreUnavailable
 from chalicelib.queue import TaskQueue
 from chalicelib.schemas import Health
-from chalicelib.service import TaskService
+from chalicelib.service import KeyService, Post, TaskService
 from chalicelib.settings import Settings
-from chalicelib.store import Store
+from chalicelib.store import ClientStore, KeyStore, Store
 from chalicelib.sweeper import Sweeper
 from chalicelib.worker import Invocation, Worker
 
@@ -43,13 +43,23 @@ class Runtime:
         )
         query = tracing.traced(self.database.query, lambda name, **_: name)
         run = tracing.traced(registry.run, _kind, task_id=_id, attempt=_attempt)
+        self._query = query
+        self._registry = registry
         self.store = Store(query, settings)
         self.queue = queue or TaskQueue(
             _sqs_client(settings), settings.queue_name, settings.dead_letter_queue_name
         )
-        self.service = TaskService(self.store, self.queue, registry, settings)
+        self.post = Post(self.store, self.queue, settings)
+        self.keys = KeyService(KeyStore(query))
         self.worker = Worker(self.store, self.queue, run, settings)
         self.sweeper = Sweeper(self.store, self.queue, settings)
+
+    def serve(self, authorization: str | None) -> TaskService:
+        """Return the desk for whoever sent this header; raises Unauthorized."""
+        asks = self.settings.auth == "keys"
+        caller = access.identify(authorization) if asks else access.ANYBODY
+        store = ClientStore(self._query, self.settings, caller)
+        return TaskService(store, self.post, self._registry)
 
     def work(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         """Work the messages of a Lambda event, see Worker."""

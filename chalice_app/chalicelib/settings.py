@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 DAY = 24 * 60 * 60
 SMALL_BATCH = 10
+_FUNCTION = "AWS_LAMBDA_FUNCTION_NAME"
 
 
 class Settings(BaseModel):
@@ -86,6 +87,20 @@ class Settings(BaseModel):
         description="When SQS cannot be reached: `deliver` answers 201 and sends later, `fail` "
         "answers 500 and fails the task.",
     )
+    auth: Literal["keys", "off"] = Field(
+        "keys",
+        description="`keys` asks every request for one; `off` lets everybody in, and is refused "
+        "in Lambda.",
+    )
+    rate_limit: float = Field(
+        0, ge=0, le=100_000, description="New tasks a second for each tenant; 0 is no limit."
+    )
+    rate_burst: float = Field(
+        1000, ge=1, le=1_000_000, description="New tasks that may come at once under a rate limit."
+    )
+    open_limit: int = Field(
+        0, ge=0, le=1_000_000, description="Unfinished tasks of each tenant; 0 is no limit."
+    )
     partial_batch: Literal["report", "delete"] = Field(
         "delete",
         description="`report` only where the mapping has ReportBatchItemFailures; `delete` is "
@@ -128,6 +143,8 @@ class Settings(BaseModel):
         }
         aliases = ("AWS_REGION", "AWS_DEFAULT_REGION")
         values |= {name: environ[name] for name in aliases if name in environ}
+        if values.get("auth") == "off" and _FUNCTION in environ:
+            raise InvalidSettings("AUTH: off is for a laptop; in Lambda it has to be keys")
         try:
             return cls.model_validate(values)
         except ValidationError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +40,9 @@ MOVES: dict[Status, frozenset[Status]] = {
     Status.CANCELLED: frozenset({Status.PENDING}),
 }
 
+#: Those in which nothing more happens by itself.
+FINAL = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
@@ -65,14 +68,20 @@ class Task:
     updated_at: datetime | None
     started_at: datetime | None
     finished_at: datetime | None
+    tags: list[str] = field(default_factory=list)
 
     @property
     def attempts_spent(self) -> int:
         """Attempts that counted: those that were given back are left out."""
         return self.attempt - self.release_count
 
+    @property
+    def version(self) -> datetime:
+        """When the task last changed; no two versions of a task have the same time."""
+        return self.updated_at or self.created_at
+
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Task:
         """Read a row; columns that a newer schema added are passed over."""
-        values = {field.name: row[field.name] for field in fields(cls)}
+        values = {column.name: row[column.name] for column in fields(cls)}
         return cls(**{**values, "status": Status(values["status"])})

@@ -92,7 +92,11 @@ def scene_of(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[...
         ) -> Scene:
             queue = queue or (None if line else FakeQueue())
             registry = Registry()
-            chosen = {"database_url": through or own, "partial_batch": "report"} | values
+            chosen = {
+                "database_url": through or own,
+                "auth": "off",
+                "partial_batch": "report",
+            } | values
             made = Runtime(Settings.model_validate(chosen), queue=queue, registry=registry)
             monkeypatch.setattr(runtime, "current", lambda: made)
             client = Client(front_door.app, project_dir=str(PROJECT))

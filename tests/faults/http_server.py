@@ -14,7 +14,7 @@ class Server:
     """The local HTTP server in a process of its own."""
 
     def __init__(self, url: str) -> None:
-        environ = {**os.environ, "DATABASE_URL": url}
+        environ = {**os.environ, "DATABASE_URL": url, "AUTH": "off"}
         with listen() as listener:
             self.port = int(listener.getsockname()[1])
             number = listener.fileno()

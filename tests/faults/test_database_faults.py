@@ -173,6 +173,7 @@ def test_more_connections_than_the_role_may_have_are_a_503_and_a_kept_batch(
         f"drop role if exists {role}",
         f"create role {role} login password 'narrow' connection limit 1",
         f"grant all on all tables in schema public to {role}",
+        f"grant usage on all sequences in schema public to {role}",
     )
     through = _as(server_url, role, "narrow")
     scene = scene_of(through, own=server_url)
@@ -200,6 +201,7 @@ def test_a_password_that_is_changed_stops_new_connections_only_until_the_setting
         f"drop role if exists {role}",
         f"create role {role} login password 'old'",
         f"grant all on all tables in schema public to {role}",
+        f"grant usage on all sequences in schema public to {role}",
     )
     old = scene_of(_as(server_url, role, "old"), own=server_url)
     ids = [old.posted()]

@@ -161,7 +161,7 @@ def _overtake(scene: Scene, number: int, meanwhile: str) -> None:
     scene.sweep()
     if by_hand:
         assert scene.table.status(number) == "failed"
-        scene.runtime.service.retry(number)
+        scene.runtime.serve(None).retry(number)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 from tests.integration.api import PROJECT, Api
 
+USUAL = {"auth": "off", "partial_batch": "report"}
+
 
 @pytest.fixture
 def api_of(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Api]]:
@@ -28,8 +30,7 @@ def api_of(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calla
     def make(url: str = database_url, **values: Any) -> Api:
         queue = FakeQueue()
         whole = Runtime(
-            Settings.model_validate({"database_url": url, "partial_batch": "report"} | values),
-            queue=queue,
+            Settings.model_validate(USUAL | {"database_url": url} | values), queue=queue
         )
         monkeypatch.setattr(runtime, "current", lambda: whole)
         client = Client(front_door.app, project_dir=str(PROJECT))

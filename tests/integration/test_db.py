@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import psycopg2
 import pytest
 
+from chalicelib.access import ANYBODY
 from chalicelib.db import Database, Statement
 from chalicelib.errors import InvalidSettings, StoreRejected, StoreUnavailable
+from chalicelib.store import ClientStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,12 +26,12 @@ SUICIDE = "select pg_terminate_backend(pg_backend_pid())"
 def database(database_url: str) -> Iterator[Database]:
     database = Database(database_url, connections=3)
     database._statements |= {
-        "whoami": Statement("whoami", "select pg_backend_pid() as pid", repeatable=True),
+        "whoami": Statement("whoami", "select pg_backend_pid() as pid", once=False),
         "sleep": Statement("sleep", "select pg_sleep(0.05), pg_backend_pid() as pid", True),  # noqa: FBT003
-        "number": Statement("number", "select %(n)s::bigint as n", repeatable=True),
+        "number": Statement("number", "select %(n)s::bigint as n", once=False),
         # Dies of itself the first time it is run, after it has written.
-        "dying": Statement("dying", _dying("once"), repeatable=True),
-        "dying_once": Statement("dying_once", _dying("once"), repeatable=False),
+        "dying": Statement("dying", _dying("once"), once=False),
+        "dying_once": Statement("dying_once", _dying("once"), once=True),
     }
     yield database
     database.close()
@@ -67,19 +69,8 @@ def test_an_idle_connection_that_the_server_closed_is_replaced_before_it_is_used
     while world.table.run("select 1 from pg_stat_activity where pid = %s", [old]):
         assert time.monotonic() < deadline
     # Even a statement that may not be repeated is safe: it never reached the dead connection.
-    row = database.query(
-        "insert_task",
-        kind="default",
-        title="a",
-        description=None,
-        payload=None,
-        attempt_limit=3,
-        grace=120,
-        ahead=900,
-        run_at=None,
-        delay=0,
-        expires_at=None,
-    )
+    store = ClientStore(database.query, world.settings, ANYBODY)
+    row = store.insert_tasks([{"kind": "default", "title": "a"}])
     assert len(row) == 1
     assert _pid(database) != old
     assert world.table.count() == 1
@@ -104,7 +95,7 @@ def test_a_statement_that_may_not_be_repeated_is_not(database: Database, world: 
 @pytest.mark.usefixtures("_runs")
 def test_a_statement_is_repeated_only_once(database: Database, world: World) -> None:
     suicide = f"select nextval('runs'), ({SUICIDE})"
-    database._statements["counted"] = Statement("counted", suicide, repeatable=True)
+    database._statements["counted"] = Statement("counted", suicide, once=False)
     with pytest.raises(StoreUnavailable):
         database.query("counted")
     assert world.table.run("select last_value from runs") == [{"last_value": 2}]
@@ -169,7 +160,7 @@ def test_a_server_that_refuses_connections_is_unavailable_at_once() -> None:
     database = Database("postgresql://postgres:secret@127.0.0.1:1/none")
     began = time.monotonic()
     with pytest.raises(StoreUnavailable) as caught:
-        database.query("get_task", id=1)
+        database.query("read_schema_version")
     assert time.monotonic() - began < 4
     assert "secret" not in str(caught.value)
 
@@ -180,7 +171,7 @@ def test_a_primary_that_became_read_only_is_left_for_another_connection(
     number = world.table.arrange("pending", dispatch_after="-infinity")
     before = _pid(database)
     database._statements["freeze"] = Statement(
-        "freeze", "set default_transaction_read_only = on", repeatable=True
+        "freeze", "set default_transaction_read_only = on", once=False
     )
     database.query("freeze")
     with pytest.raises(StoreUnavailable):

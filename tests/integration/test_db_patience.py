@@ -82,8 +82,8 @@ def timed(database: Database, name: str) -> float:
 def database_at(url: str, *, patience: float, connections: int = 2) -> Database:
     database = Database(url, patience=patience, connections=connections)
     database._statements |= {
-        "one": Statement("one", "select 1 as n", repeatable=True),
-        "long": Statement("long", "select pg_sleep(30)", repeatable=True),
+        "one": Statement("one", "select 1 as n", once=False),
+        "long": Statement("long", "select pg_sleep(30)", once=False),
     }
     return database
 
@@ -140,7 +140,7 @@ def test_a_statement_that_the_server_undid_is_repeated_even_if_it_is_done_once(
                 return currval('quarrels');
             end $$"""
     )
-    once = Statement("quarrel", "select quarrel() as n", repeatable=False)
+    once = Statement("quarrel", "select quarrel() as n", once=True)
     world.database._statements["quarrel"] = once
     try:
         assert world.database.query("quarrel") == [{"n": 3}]

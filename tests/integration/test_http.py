@@ -32,6 +32,8 @@ MORE_KEYS = [
     "run_at",
     "started_at",
     "finished_at",
+    "tags",
+    "links",
 ]
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
@@ -60,6 +62,12 @@ def test_a_created_task_has_exactly_the_documented_shape(api: Api) -> None:
         "error": None,
         "started_at": None,
         "finished_at": None,
+        "tags": [],
+        "links": {
+            "self": f"/tasks/{content['id']}",
+            "attempts": f"/tasks/{content['id']}/attempts",
+            "cancel": f"/tasks/{content['id']}/cancel",
+        },
     }
 
 
@@ -238,10 +246,10 @@ def test_a_schema_that_is_older_than_the_code_is_not_ready(
 def test_a_mistake_of_ours_is_a_500_that_tells_nothing_of_it(
     api: Api, monkeypatch: pytest.MonkeyPatch, heard: Heard
 ) -> None:
-    def break_down(_number: int) -> None:
+    def break_down(_authorization: str) -> None:
         raise ZeroDivisionError("canary-2")
 
-    monkeypatch.setattr(api.runtime.service, "get", break_down)
+    monkeypatch.setattr(api.runtime, "serve", break_down)
     response = api.get("/tasks/1")
     problem(response, 500)
     assert b"canary" not in response.body
@@ -250,13 +258,13 @@ def test_a_mistake_of_ours_is_a_500_that_tells_nothing_of_it(
 
 def test_links_keep_the_stages_prefix() -> None:
     """API Gateway tells a view's path without the stage, and the whole path beside it."""
-    from chalicelib import web
+    from chalicelib.web import answers
 
     class Request:
         path = "/tasks"
         context = {"path": "/prod/tasks/"}  # noqa: RUF012
 
-    assert web._path(Request()) == "/prod/tasks"  # type: ignore[arg-type]
+    assert answers.path(Request()) == "/prod/tasks"  # type: ignore[arg-type]
 
 
 def test_the_migrator_and_the_sweeper_answer_what_they_did(api: Api) -> None:

@@ -97,6 +97,6 @@ def test_a_database_url_is_told_to_nobody(api_of: Callable[..., Api], heard: Hea
     assert response.status_code == 503
     assert CANARY.encode() not in response.body
     with pytest.raises(StoreUnavailable) as caught:
-        api.runtime.store.get_task(1)
+        api.runtime.serve(None).get(1)
     assert CANARY not in str(caught.value)
     assert CANARY not in _lines(heard)

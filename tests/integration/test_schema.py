@@ -32,6 +32,8 @@ IMPOSSIBLE: dict[str, tuple[str, dict[str, Any]]] = {
     "completed_and_pending_have_no_error": ("completed", {"error": {"code": "exception"}}),
     "cancelled_was_asked_for": ("cancelled", {"cancel_requested_at": None}),
     "result_only_when_finished": ("retrying", {"result": '"early"'}),
+    "unique_scope_is_known": ("pending", {"unique_key": "u", "unique_scope": "always"}),
+    "unique_key_has_a_scope": ("pending", {"unique_key": "u"}),
     "touched_unless_new": ("processing", {"updated_at": None}),
 }
 
@@ -44,6 +46,7 @@ ALSO_IMPOSSIBLE = [
     ("finished_exactly_when_final", "retrying", {"finished_at": "2026-01-01"}),
     ("failed_says_why", "failed", {"error": None}),
     ("completed_and_pending_have_no_error", "pending", {"error": {"code": "exception"}}),
+    ("unique_key_has_a_scope", "pending", {"unique_scope": "open"}),
     ("result_only_when_finished", "cancelled", {"result": '"early"'}),
 ]
 
@@ -94,13 +97,20 @@ def test_a_statement_can_be_planned(world: World, name: str) -> None:
 
 def test_every_statement_is_used_by_the_code() -> None:
     folder = Path(chalicelib.__file__).parent
-    code = "".join((folder / f"{room}.py").read_text() for room in ("store", "migrations"))
+    rooms = (*(folder / "store").glob("*.py"), folder / "migrations.py")
+    code = "".join(room.read_text() for room in rooms)
     assert {name for name in STATEMENTS if f'"{name}"' not in code} == set()
     assert len(STATEMENTS) == (folder / "sql/queries.sql").read_text().count("-- name: ") - 1
 
 
 def test_only_what_would_be_told_wrongly_or_done_twice_may_not_be_repeated() -> None:
-    once = {name for name, statement in STATEMENTS.items() if not statement.repeatable}
+    once = {name for name, statement in STATEMENTS.items() if statement.once}
     inserts = {name for name, one in STATEMENTS.items() if "\ninsert into" in f"\n{one.sql}"}
     # That one is never run by itself, but in the migrator's transaction.
-    assert once == inserts - {"record_migration"} | {"retry_task", "delete_task"}
+    told = {"insert_tasks", "retry_task", "retry_tasks", "delete_task"}
+    assert once == inserts - {"record_migration"} | told
+
+
+def test_a_creation_may_be_repeated_under_an_idempotency_key() -> None:
+    assert STATEMENTS["insert_tasks"].may_be_repeated({"key": "a key"})
+    assert not STATEMENTS["insert_tasks"].may_be_repeated({"key": None})

@@ -80,15 +80,15 @@ def whole(
 ) -> Iterator[Runtime]:
     """The service as it builds itself from the environment, its queue included."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", sqs_endpoint)
-    environ = {"DATABASE_URL": database_url, "QUEUE_NAME": queue_name, "PARTIAL_BATCH": "report"}
-    whole = Runtime(Settings.from_env(environ))
+    environ = {"DATABASE_URL": database_url, "QUEUE_NAME": queue_name, "AUTH": "off"}
+    whole = Runtime(Settings.from_env(environ | {"PARTIAL_BATCH": "report"}))
     yield whole
     whole.queue._client().close()
     whole.database.close()
 
 
 def test_the_service_reaches_the_queue_that_the_environment_names(whole: Runtime, sqs: Any) -> None:
-    created = whole.service.create(NewTask(title="a title"))
+    created = whole.serve(None).create(NewTask(title="a title")).task
     url = sqs.get_queue_url(QueueName=whole.settings.queue_name)["QueueUrl"]
     [sent] = sqs.receive_message(QueueUrl=url)["Messages"]
     assert json.loads(sent["Body"])["task_id"] == created.id
@@ -99,7 +99,7 @@ def test_a_client_waits_only_seconds_for_a_queue_that_is_down(
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", "http://127.0.0.1:1")
     began = time.monotonic()
-    created = whole.service.create(NewTask(title="a title"))
+    created = whole.serve(None).create(NewTask(title="a title")).task
     assert time.monotonic() - began < 5
     table = Table(whole.settings.database_url)
     assert table.unsent() == {created.id}

@@ -11,6 +11,7 @@ from chalicelib.queue import Message
 from chalicelib.store import Settlement
 from tests.model.rows import WAITING
 from tests.stateful.reference import Reference
+from tests.world import allowed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -64,11 +65,9 @@ class Moves:
         assert found == self.reference.columns()
 
     def create(self) -> int:
-        columns = {"kind": "default", "title": "t", "description": None, "payload": None}
-        times = {"run_at": None, "delay": 0, "expires_at": None}
-        task, _ = self.store.insert_task(**columns, **times)
-        self.reference.insert(task.id)
-        return task.id
+        [made] = self.world.clients.insert_tasks([{"kind": "default", "title": "t"}])
+        self.reference.insert(made.task.id)
+        return made.task.id
 
     def claim_anew(self, ids: Iterable[int], *, alone: bool) -> None:
         self.claim(Claim(tuple(sorted(ids)), str(uuid.uuid4()), alone))
@@ -115,9 +114,9 @@ class Moves:
 
     def by_hand(self, number: int, move: str) -> None:
         moves: dict[str, Callable[[int], Any]] = {
-            "cancel": self.store.cancel_task,
-            "retry": self.store.retry_task,
-            "delete": self.store.delete_task,
+            "cancel": allowed(self.world.clients.cancel_task),
+            "retry": allowed(self.world.clients.retry_task),
+            "delete": allowed(self.world.clients.delete_task),
             "fail_unqueued": lambda number: self.store.fail_unqueued_task(number, "away"),
         }
         assert bool(moves[move](number)) == getattr(self.reference, move)(number)

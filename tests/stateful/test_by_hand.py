@@ -12,6 +12,6 @@ if TYPE_CHECKING:
 
 def test_a_cancelled_task_that_is_tried_again_by_hand_runs(world: World) -> None:
     number = world.table.arrange("cancelled")
-    assert world.store.retry_task(number)
+    world.clients.retry_task(number)
     [standing] = claim(world, number)
     assert standing.task is not None

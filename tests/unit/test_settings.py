@@ -29,6 +29,10 @@ OUT_OF_BOUNDS = [
     ("RETENTION_DAYS", "0"),
     ("DATABASE_PATIENCE", "0"),
     ("ENQUEUE_FAILURE", "canary-2"),
+    ("AUTH", "maybe"),
+    ("RATE_LIMIT", "-1"),
+    ("RATE_BURST", "0"),
+    ("OPEN_LIMIT", "1000001"),
     ("PARTIAL_BATCH", "both"),
     ("TRACING", "canary-3"),
     ("LOG_LEVEL", "LOUD"),
@@ -87,6 +91,13 @@ def test_the_process_environment_is_read_by_default(monkeypatch: pytest.MonkeyPa
 def test_every_setting_says_what_it_is_for() -> None:
     for name, field in Settings.model_fields.items():
         assert field.description, name
+
+
+def test_a_deployed_stage_cannot_be_open_to_everybody() -> None:
+    assert Settings.from_env({"AUTH": "off"}).auth == "off"
+    assert Settings.from_env({"AWS_LAMBDA_FUNCTION_NAME": "tasks-prod"}).auth == "keys"
+    with pytest.raises(InvalidSettings, match="AUTH: off is for a laptop"):
+        Settings.from_env({"AUTH": "off", "AWS_LAMBDA_FUNCTION_NAME": "tasks-prod"})
 
 
 def test_a_batch_that_aws_would_refuse_is_refused_with_the_rule() -> None:

@@ -25,10 +25,16 @@ OPENING = 3.0
 
 _UNSTORABLE = (pg.DataError, pg.StatementTooComplex, ValueError)
 _UNMIGRATED = (pg.UndefinedTable, pg.UndefinedColumn, pg.UndefinedFunction)
-_AWAY = (pg.OperationalError, pg.InterfaceError, pg.ReadOnlySqlTransaction, Overdue)
+_AWAY = (
+    pg.OperationalError,
+    pg.InterfaceError,
+    pg.ReadOnlySqlTransaction,
+    pg.UniqueViolation,
+    Overdue,
+)
 #: The server undid the statement by itself and it may do better now: dead-lock, serialization
-#: failure, lock not available.
-_UNDONE = frozenset({"40P01", "40001", "55P03"})
+#: failure, lock not available, and another's row under the same unique key (which is seen then).
+_UNDONE = frozenset({"40P01", "40001", "55P03", "23505"})
 
 
 class Database:
@@ -52,7 +58,7 @@ class Database:
         """
         statement = self._statements[name]
         deadline = time.monotonic() + self._patience
-        broken, undone = 1 if statement.repeatable else 0, 3
+        broken, undone = int(statement.may_be_repeated(arguments)), 3
         while True:
             try:
                 return self._run(statement, arguments, deadline)

@@ -10,20 +10,28 @@ from typing import Any
 SQL = Path(__file__).parent.parent / "sql"
 Rows = list[dict[str, Any]]
 
-_NAME = re.compile(r"^-- name: (\w+)( \(once\))?$", re.MULTILINE)
+_NAME = re.compile(r"^-- name: (\w+)(?: \((once)(?: unless (\w+))?\))?$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One named statement; ``repeatable`` tells whether carrying it out twice is harmless."""
+    """One named statement; ``once`` tells that carrying it out twice does harm.
+
+    It does not where the argument named by ``unless`` is given.
+    """
 
     name: str
     sql: str
-    repeatable: bool
+    once: bool
+    unless: str | None = None
+
+    def may_be_repeated(self, arguments: dict[str, Any]) -> bool:
+        """Tell whether to say it again when nobody knows whether it was carried out."""
+        return not self.once or (self.unless is not None and arguments[self.unless] is not None)
 
 
 def named_statements(path: Path = SQL / "queries.sql") -> dict[str, Statement]:
     """Split a file at its ``-- name: x`` lines into statements."""
     _, *parts = _NAME.split(path.read_text(encoding="utf-8"))
-    triples = zip(parts[::3], parts[1::3], parts[2::3], strict=True)
-    return {name: Statement(name, sql.strip(), once is None) for name, once, sql in triples}
+    found = zip(parts[::4], parts[1::4], parts[2::4], parts[3::4], strict=True)
+    return {name: Statement(name, sql.strip(), bool(once), key) for name, once, key, sql in found}

@@ -5,39 +5,66 @@
 -- under autocommit and READ COMMITTED: guard and write are in the same statement.
 
 
--- name: insert_task (once)
+-- name: insert_tasks (once unless key)
 -- The row is also the outbox: its message follows, and `dispatch_after` is the net below it.
-with due as (
-    select greatest(now(), coalesce(%(run_at)s::timestamptz,
-                                    now() + make_interval(secs => %(delay)s))) as run_at
-)
-insert into tasks (kind, title, description, payload, attempt_limit, expires_at, run_at,
-                   dispatch_after)
-select %(kind)s, %(title)s, %(description)s, %(payload)s::jsonb, %(attempt_limit)s,
-       %(expires_at)s::timestamptz, run_at,
-       case when run_at <= now() + make_interval(secs => %(ahead)s)
-            then run_at + make_interval(secs => %(grace)s)
-            else run_at - make_interval(secs => %(ahead)s) end
-  from due
-returning id, kind, title, description, payload, status, attempt, attempt_limit, release_count,
-          result, error, run_at, created_at, updated_at, started_at, finished_at,
-          extract(epoch from run_at - now())::float8 as wait
+-- A function, because the server keeps its plans; said as one statement, the plan alone would take
+-- longer than the rest of the request.
+select c.refusal, c.retry_after, c.replayed, c.created, (c.task).id, (c.task).kind, (c.task).title,
+       (c.task).description, (c.task).payload, (c.task).status, (c.task).attempt,
+       (c.task).attempt_limit, (c.task).release_count, (c.task).result, (c.task).error,
+       (c.task).run_at, (c.task).created_at, (c.task).updated_at, (c.task).started_at,
+       (c.task).finished_at, (c.task).tags,
+       extract(epoch from (c.task).run_at - now())::float8 as wait
+  from create_tasks(
+           key_id => %(key_id)s, proof => %(proof)s, nonce => %(nonce)s, items => %(items)s,
+           request_key => %(key)s, request_fingerprint => %(fingerprint)s,
+           attempts => %(attempt_limit)s, grace => %(grace)s, ahead => %(ahead)s,
+           rate => %(rate)s, burst => %(burst)s, open_limit => %(open_limit)s) as c
 
 
 -- name: get_task
-select id, kind, title, description, payload, status, attempt, attempt_limit, release_count,
-       result, error, run_at, created_at, updated_at, started_at, finished_at
-  from tasks
- where id = %(id)s
+with caller as materialized (
+    select tenant, refusal from admit(%(key_id)s, %(proof)s, %(nonce)s, 'tasks:read')
+)
+select caller.refusal, t.id, t.kind, t.title, t.description, t.payload, t.status, t.attempt,
+       t.attempt_limit, t.release_count, t.result, t.error, t.run_at, t.created_at, t.updated_at,
+       t.started_at, t.finished_at, t.tags,
+       extract(epoch from t.run_at - now())::float8 as wait
+  from caller left join tasks t on t.id = %(id)s and t.tenant = caller.tenant
+
+
+-- name: get_attempts
+with caller as materialized (
+    select tenant, refusal from admit(%(key_id)s, %(proof)s, %(nonce)s, 'tasks:read')
+)
+select caller.refusal, t.id, t.attempts, t.status, t.attempt, t.started_at, t.finished_at,
+       t.request_id, t.message_id, t.receive_count, t.trace_id
+  from caller left join tasks t on t.id = %(id)s and t.tenant = caller.tenant
 
 
 -- name: list_tasks
-select id, kind, title, description, payload, status, attempt, attempt_limit, release_count,
-       result, error, run_at, created_at, updated_at, started_at, finished_at
-  from tasks
- where id < coalesce(%(before)s, 9223372036854775807)
- order by id desc
- limit %(limit)s
+-- A filter that is null is folded away before the plan is made.
+with caller as materialized (
+    select tenant, refusal from admit(%(key_id)s, %(proof)s, %(nonce)s, 'tasks:read')
+)
+select caller.refusal, page.*
+  from caller left join lateral (
+           select id, kind, title, description, payload, status, attempt, attempt_limit,
+                  release_count, result, error, run_at, created_at, updated_at, started_at,
+                  finished_at, tags, extract(epoch from run_at - now())::float8 as wait
+             from tasks t
+            where t.tenant = caller.tenant
+              and (%(before)s::bigint is null or t.id < %(before)s)
+              and (%(status)s::text is null or t.status = %(status)s)
+              and (%(kind)s::text is null or t.kind = %(kind)s)
+              and (%(tag)s::text is null or t.tags @> array[%(tag)s])
+              and (%(created_after)s::timestamptz is null or t.created_at >= %(created_after)s)
+              and (%(created_before)s::timestamptz is null or t.created_at < %(created_before)s)
+              and (%(text)s::text is null
+                   or to_tsvector('simple', t.title) @@ search_query(%(text)s))
+            order by t.id desc
+            limit %(limit)s) as page on true
+ order by page.id desc
 
 
 -- name: fail_unqueued_task
@@ -75,7 +102,7 @@ with wanted as (
 ), held as (
     select t.id, t.kind, t.title, t.description, t.payload, t.status, t.attempt, t.attempt_limit,
            t.release_count, t.result, t.error, t.run_at, t.created_at, t.updated_at, t.started_at,
-           t.finished_at, t.lease_token, t.lease_until, t.lease_shared, t.suspect, t.expires_at,
+           t.finished_at, t.tags, t.lease_token, t.lease_until, t.lease_shared, t.suspect, t.expires_at,
            t.cancel_requested_at
       from tasks t join wanted using (id)
      order by t.id
@@ -147,7 +174,7 @@ select w.id,
        coalesce(extract(epoch from case when j.status = 'processing' then j.lease_until
                                         else j.run_at end - now()), 0)::float8 as wait,
        j.kind, j.title, j.description, j.payload, j.attempt_limit, j.release_count, j.result,
-       j.run_at, j.created_at, j.finished_at,
+       j.run_at, j.created_at, j.finished_at, j.tags,
        coalesce(m.attempt, j.attempt) as attempt,
        coalesce(m.started_at, j.started_at) as started_at,
        coalesce(m.updated_at, j.updated_at) as updated_at,
@@ -312,36 +339,161 @@ update tasks t
 returning t.id
 
 
+-- name: update_task
+-- Only a task that waits, and only if it is still as the client saw it, where it says so.
+with caller as materialized (
+    select tenant, refusal from admit(%(key_id)s, %(proof)s, %(nonce)s, 'tasks:write')
+), held as (
+    select t.id, t.status, t.dispatch_after, coalesce(t.updated_at, t.created_at) as version
+      from tasks t join caller using (tenant)
+     where t.id = %(id)s
+       for update of t
+), judged as (
+    select held.*, case when version <> all (%(versions)s::timestamptz[]) then 'stale'
+                        when status not in ('pending', 'retrying') then 'status' end as obstacle
+      from held
+), due as (
+    select t.id, case when c.new ->> 'run_at' is not null
+                      then greatest(now(), (c.new ->> 'run_at')::timestamptz)
+                      when c.new ->> 'delay' is not null
+                      then now() + make_interval(secs => (c.new ->> 'delay')::float8)
+                      else t.run_at end as run_at
+      from tasks t join judged using (id) cross join (select %(changes)s::jsonb as new) as c
+), moved as (
+    update tasks t
+       set title = case when c.new ? 'title' then c.new ->> 'title' else t.title end,
+           description = case when c.new ? 'description' then c.new ->> 'description'
+                              else t.description end,
+           payload = case when c.new ? 'payload' then nullif(c.new -> 'payload', 'null')
+                          else t.payload end,
+           tags = case when c.new ? 'tags'
+                       then array(select jsonb_array_elements_text(c.new -> 'tags'))
+                       else t.tags end,
+           expires_at = case when c.new ? 'expires_at' then (c.new ->> 'expires_at')::timestamptz
+                             else t.expires_at end,
+           run_at = due.run_at,
+           dispatch_after = case
+               when due.run_at = t.run_at then t.dispatch_after
+               when due.run_at <= now() + make_interval(secs => %(ahead)s)
+               then due.run_at + make_interval(secs => %(grace)s)
+               else due.run_at - make_interval(secs => %(ahead)s) end,
+           updated_at = now()
+      from judged j join due using (id) cross join (select %(changes)s::jsonb as new) as c
+     where t.id = j.id and j.obstacle is null
+    returning t.id, t.kind, t.title, t.description, t.payload, t.status, t.attempt, t.attempt_limit,
+              t.release_count, t.result, t.error, t.run_at, t.created_at, t.updated_at, t.started_at,
+              t.finished_at, t.tags, t.dispatch_after
+)
+select caller.refusal, j.obstacle, j.status as current, m.*,
+       m.dispatch_after is distinct from j.dispatch_after as moved,
+       extract(epoch from m.run_at - now())::float8 as wait
+  from caller left join judged j on true left join moved m using (id)
+
+
 -- name: cancel_task
 -- A waiting task is cancelled now; one that is being worked, when its worker next asks or ends.
-update tasks
-   set status = case when status = 'processing' then status else 'cancelled' end,
-       cancel_requested_at = coalesce(cancel_requested_at, now()),
-       finished_at = case when status = 'processing' then null else now() end,
-       updated_at = now()
- where id = %(id)s and status in ('pending', 'retrying', 'processing')
-returning id, kind, title, description, payload, status, attempt, attempt_limit, release_count,
-          result, error, run_at, created_at, updated_at, started_at, finished_at
+with caller as materialized (
+    select tenant, refusal from admit(%(key_id)s, %(proof)s, %(nonce)s, 'tasks:write')
+), moved as (
+    update tasks t
+       set status = case when t.status = 'processing' then t.status else 'cancelled' end,
+           cancel_requested_at = coalesce(t.cancel_requested_at, now()),
+           finished_at = case when t.status = 'processing' then null else now() end,
+           updated_at = now()
+      from caller
+     where t.id = %(id)s and t.tenant = caller.tenant
+       and t.status in ('pending', 'retrying', 'processing')
+    returning t.id, t.kind, t.title, t.description, t.payload, t.status, t.attempt, t.attempt_limit,
+              t.release_count, t.result, t.error, t.run_at, t.created_at, t.updated_at, t.started_at,
+              t.finished_at, t.tags
+)
+select caller.refusal, t.status as current, m.*, 0::float8 as wait
+  from caller left join tasks t on t.id = %(id)s and t.tenant = caller.tenant
+       left join moved m on true
 
 
 -- name: retry_task (once)
 -- By hand, after the end. The limit is raised: were `attempt` set back, a worker of long ago could
--- be taken for a new one.
-update tasks
-   set status = 'pending', attempt_limit = attempt + %(more)s,
-       run_at = now(), dispatch_after = now() + make_interval(secs => %(grace)s),
-       dispatch_count = 0, lease_token = null, cancel_requested_at = null,
-       expires_at = case when expires_at > now() then expires_at end,
-       result = null, error = null, finished_at = null, updated_at = now()
- where id = %(id)s and status in ('failed', 'cancelled')
-returning id, kind, title, description, payload, status, attempt, attempt_limit, release_count,
-          result, error, run_at, created_at, updated_at, started_at, finished_at
+-- be taken for a new one. While another open task has its unique key, it stays as it is.
+with caller as materialized (
+    select tenant, refusal from admit(%(key_id)s, %(proof)s, %(nonce)s, 'tasks:write')
+), moved as (
+    update tasks t
+       set status = 'pending', attempt_limit = t.attempt + %(more)s,
+           run_at = now(), dispatch_after = now() + make_interval(secs => %(grace)s),
+           dispatch_count = 0, lease_token = null, cancel_requested_at = null,
+           expires_at = case when t.expires_at > now() then t.expires_at end,
+           result = null, error = null, finished_at = null, updated_at = now()
+      from caller
+     where t.id = %(id)s and t.tenant = caller.tenant and t.status in ('failed', 'cancelled')
+       and not exists (
+           select from tasks twin
+            where twin.tenant = t.tenant and twin.unique_key = t.unique_key and twin.id <> t.id
+              and (twin.unique_scope = 'forever'
+                   or twin.status in ('pending', 'processing', 'retrying')))
+    returning t.id, t.kind, t.title, t.description, t.payload, t.status, t.attempt, t.attempt_limit,
+              t.release_count, t.result, t.error, t.run_at, t.created_at, t.updated_at, t.started_at,
+              t.finished_at, t.tags
+)
+select caller.refusal, t.status as current, m.*, 0::float8 as wait
+  from caller left join tasks t on t.id = %(id)s and t.tenant = caller.tenant
+       left join moved m on true
+
+
+-- name: retry_tasks (once)
+-- The same for many, oldest first; of those that share a unique key, the newest.
+with caller as materialized (
+    select tenant, refusal from admit(%(key_id)s, %(proof)s, %(nonce)s, 'tasks:write')
+), found as (
+    select t.id, t.unique_key
+      from tasks t join caller using (tenant)
+     where t.status = %(status)s and t.status in ('failed', 'cancelled')
+       and (%(kind)s::text is null or t.kind = %(kind)s)
+       and (%(tag)s::text is null or t.tags @> array[%(tag)s])
+       and (%(created_after)s::timestamptz is null or t.created_at >= %(created_after)s)
+       and (%(created_before)s::timestamptz is null or t.created_at < %(created_before)s)
+       and (%(text)s::text is null
+            or to_tsvector('simple', t.title) @@ search_query(%(text)s))
+       and not exists (
+           select from tasks twin
+            where twin.tenant = t.tenant and twin.unique_key = t.unique_key and twin.id <> t.id
+              and (twin.unique_scope = 'forever'
+                   or twin.status in ('pending', 'processing', 'retrying')))
+     order by t.id
+     limit %(limit)s
+), chosen as (
+    select max(id) as id
+      from found
+     group by unique_key, case when unique_key is null then id end
+), moved as (
+    update tasks t
+       set status = 'pending', attempt_limit = t.attempt + %(more)s,
+           run_at = now(), dispatch_after = now() + make_interval(secs => %(grace)s),
+           dispatch_count = 0, lease_token = null, cancel_requested_at = null,
+           expires_at = case when t.expires_at > now() then t.expires_at end,
+           result = null, error = null, finished_at = null, updated_at = now()
+      from chosen
+     where t.id = chosen.id and t.status in ('failed', 'cancelled')
+    returning t.id, t.title, t.description
+)
+select caller.refusal, m.id, m.title, m.description
+  from caller left join moved m on true
+ order by m.id
 
 
 -- name: delete_task (once)
-delete from tasks
- where id = %(id)s and status in ('completed', 'failed', 'cancelled')
-returning id
+with caller as materialized (
+    select tenant, refusal from admit(%(key_id)s, %(proof)s, %(nonce)s, 'tasks:write')
+), gone as (
+    delete from tasks t
+     using caller
+     where t.id = %(id)s and t.tenant = caller.tenant
+       and t.status in ('completed', 'failed', 'cancelled')
+    returning t.id
+)
+select caller.refusal, t.status as current, gone.id
+  from caller left join tasks t on t.id = %(id)s and t.tenant = caller.tenant
+       left join gone on true
 
 
 -- name: renew_lease
@@ -385,6 +537,38 @@ with old as (
 )
 delete from tasks t using old where t.id = old.id
 returning t.id
+
+
+-- name: purge_idempotency_keys
+with old as (
+    select tenant, key
+      from idempotency_keys
+     where created_at < now() - make_interval(secs => %(age)s)
+     order by created_at
+     limit %(limit)s
+       for update skip locked
+)
+delete from idempotency_keys k using old where k.tenant = old.tenant and k.key = old.key
+returning k.key
+
+
+-- name: insert_key (once)
+insert into api_keys (id, tenant, name, secret_hash, scopes, expires_at)
+values (%(id)s, %(tenant)s, %(name)s, %(secret_hash)s, %(scopes)s,
+        now() + make_interval(secs => %(lifetime)s))
+returning id, tenant, name, scopes, created_at, expires_at, revoked_at
+
+
+-- name: list_keys
+select id, tenant, name, scopes, created_at, expires_at, revoked_at
+  from api_keys
+ where %(tenant)s::text is null or tenant = %(tenant)s
+ order by tenant, created_at, id
+
+
+-- name: revoke_key
+update api_keys set revoked_at = coalesce(revoked_at, now()) where id = %(id)s
+returning id, tenant, name, scopes, created_at, expires_at, revoked_at
 
 
 -- name: read_schema_version

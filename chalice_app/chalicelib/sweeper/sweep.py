@@ -23,6 +23,8 @@ CHUNK = 500
 SEND_CHUNK = 100
 MOST_SENT = 5000
 PURGE_CHUNK = 1000
+#: Seconds that an Idempotency-Key is remembered at least.
+KEY_AGE = 24 * 60 * 60
 #: Seconds of the invocation that are left unused.
 RESERVE = 5.0
 
@@ -62,6 +64,7 @@ class Sweeper:
         except QueueUnavailable as error:
             logger.warning("sweep_without_queue", extra={"error": str(error)})
         done["purged"] = _in_chunks(self._purge, PURGE_CHUNK, time_left)
+        _in_chunks(self._forget, PURGE_CHUNK, time_left)
         logger.info("sweep_finished", extra=done)
         return done
 
@@ -80,6 +83,9 @@ class Sweeper:
 
     def _purge(self) -> int:
         return self._store.purge_tasks(limit=PURGE_CHUNK)
+
+    def _forget(self) -> int:
+        return self._store.purge_idempotency_keys(age=KEY_AGE, limit=PURGE_CHUNK)
 
     def _deficit(self) -> int:
         # Messages that ought to be on the queue and are not; a long backlog has no deficit, so

@@ -1,0 +1,116 @@
+"""What clients get."""
+
+from __future__ import annotations
+
+from datetime import datetime  # noqa: TC003  (pydantic reads it)
+from typing import TYPE_CHECKING, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from chalicelib.schemas.fields import Time  # noqa: TC001  (pydantic reads it)
+from chalicelib.task import Status  # noqa: TC001  (the same)
+
+if TYPE_CHECKING:
+    from chalicelib.task import Task
+
+
+class TaskView(BaseModel):
+    """A task as clients see it; times are ISO 8601 in UTC with microseconds and Z."""
+
+    id: int
+    title: str
+    description: str | None
+    status: Status
+    created_at: Time
+    updated_at: Time | None
+    result: Any
+    kind: str
+    payload: Any
+    attempt: int
+    attempt_limit: int
+    error: dict[str, Any] | None
+    run_at: Time
+    started_at: Time | None
+    finished_at: Time | None
+    tags: list[str]
+    #: Where the task is, and what can be done with it now.
+    links: dict[str, str] = {}
+
+    #: For headers only: when the task last changed, and the seconds until it is due.
+    version: datetime = Field(exclude=True)
+    wait: float = Field(0.0, exclude=True)
+
+    model_config = ConfigDict(from_attributes=True)
+
+    @classmethod
+    def of(cls, task: Task, wait: float = 0.0) -> Self:
+        """Show ``task``; attempts that were given back are not counted against its limit."""
+        view = cls.model_validate(task)
+        view.attempt = task.attempts_spent
+        view.attempt_limit -= task.release_count
+        view.wait = wait
+        return view
+
+
+class TaskPage(BaseModel):
+    """One page of tasks, newest first; ``next_cursor`` is null on the last one."""
+
+    items: list[TaskView]
+    next_cursor: str | None
+
+
+class Created(BaseModel):
+    """What became of a request for a new task.
+
+    ``created`` is False where a unique key was taken, ``replayed`` True where the request was
+    answered before.
+    """
+
+    task: TaskView
+    created: bool
+    replayed: bool
+
+
+class Batch(BaseModel):
+    """The tasks of a batch, in the order in which they were asked for."""
+
+    items: list[TaskView]
+    #: For a header only.
+    replayed: bool = Field(exclude=True)
+
+
+class Attempt(BaseModel):
+    """One attempt; an open one has no end, and ``duration`` is in seconds.
+
+    ``outcome`` is processing, completed, retrying, failed, cancelled or crashed.
+    """
+
+    attempt: int
+    started_at: Time
+    ended_at: Time | None
+    duration: float | None
+    outcome: str
+    error: dict[str, Any] | None
+    request_id: str | None
+    message_id: str | None
+    receive_count: int | None
+    trace_id: str | None
+
+
+class Attempts(BaseModel):
+    """Every attempt of a task that counted, the first one first."""
+
+    items: list[Attempt]
+
+
+class Retried(BaseModel):
+    """The tasks that were given new attempts; ``more`` tells whether to ask again."""
+
+    ids: list[int]
+    more: bool
+
+
+class Health(BaseModel):
+    """That the service answers, or that it could work a task."""
+
+    status: str = "ok"

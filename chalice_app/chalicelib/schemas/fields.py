@@ -1,0 +1,64 @@
+"""The kinds of values that the contract is made of."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, PlainSerializer
+
+from chalicelib import strict_json
+from chalicelib.errors import NotStorable
+
+#: The longest delay that may be asked for, in seconds.
+YEAR = 366 * 24 * 60 * 60
+
+
+def _storable(value: Any) -> Any:
+    try:
+        strict_json.encode(value)
+    except NotStorable as error:
+        raise ValueError(str(error)) from None
+    return value
+
+
+def _digits(text: Any) -> Any:
+    if isinstance(text, str) and not (text.isascii() and text.isdecimal()):
+        raise ValueError("must be a whole number")
+    return text
+
+
+def _not_blank(value: str) -> str:
+    if not value.strip():
+        raise ValueError("must not be blank")
+    return value
+
+
+def _different(tags: list[str]) -> list[str]:
+    if len(set(tags)) < len(tags):
+        raise ValueError("must not name a tag twice")
+    return tags
+
+
+def _zulu(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+#: A time as it is shown: ISO 8601 in UTC with microseconds and Z.
+Time = Annotated[datetime, PlainSerializer(_zulu, return_type=str)]
+#: A time that a client gives: ISO 8601 with an offset, within the years that every part can tell.
+Moment = Annotated[
+    AwareDatetime,
+    Field(strict=False, ge=datetime(2000, 1, 1, tzinfo=UTC), lt=datetime(2100, 1, 1, tzinfo=UTC)),
+]
+Delay = Annotated[float, Field(ge=0, le=YEAR)]
+Title = Annotated[
+    str, Field(min_length=1, max_length=255), AfterValidator(_storable), AfterValidator(_not_blank)
+]
+Description = Annotated[str, AfterValidator(_storable)]
+Payload = Annotated[dict[str, Any], AfterValidator(_storable)]
+Kind = Annotated[str, Field(min_length=1, max_length=100)]
+Tag = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:/-]{1,64}$")]
+Tags = Annotated[list[Tag], Field(max_length=10), AfterValidator(_different)]
+Words = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_storable)]
+Digits = Annotated[int, BeforeValidator(_digits)]

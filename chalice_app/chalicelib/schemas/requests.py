@@ -1,0 +1,128 @@
+"""What clients send."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from chalicelib.schemas.fields import (  # noqa: TC001  (pydantic reads them)
+    Delay,
+    Description,
+    Digits,
+    Kind,
+    Moment,
+    Payload,
+    Tag,
+    Tags,
+    Title,
+    Words,
+)
+from chalicelib.task import Status  # noqa: TC001  (pydantic reads it)
+
+#: The longest unique key, in characters.
+MAX_UNIQUE_KEY = 200
+
+
+class _Begin(BaseModel):
+    """When to begin: a time with its offset, or seconds from now."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    run_at: Moment | None = None
+    delay_seconds: Delay | None = None
+    #: Fails the task if it was not begun by then.
+    expires_at: Moment | None = None
+
+    @model_validator(mode="after")
+    def _one_time_to_begin(self) -> Self:
+        if self.run_at is not None and self.delay_seconds is not None:
+            raise ValueError("give run_at or delay_seconds, not both")
+        return self
+
+
+class NewTask(_Begin):
+    """A task to create; it begins at once unless a time is given."""
+
+    title: Title
+    description: Description | None = None
+    kind: Kind = "default"
+    payload: Payload | None = None
+    tags: Tags = []
+    #: While a task with the key is open (or, with the scope `forever`, as long as it is kept), that
+    #: one is answered with instead of a new one.
+    unique_key: Annotated[str, Field(pattern=rf"^[!-~]{{1,{MAX_UNIQUE_KEY}}}$")] | None = None
+    unique_scope: Literal["open", "forever"] | None = None
+
+    @model_validator(mode="after")
+    def _scope_of_a_key(self) -> Self:
+        if self.unique_scope is not None and self.unique_key is None:
+            raise ValueError("unique_scope needs a unique_key")
+        return self
+
+    def columns(self) -> dict[str, Any]:
+        """Return what is stored, as JSON values."""
+        columns = self.model_dump(mode="json", exclude={"delay_seconds"}, exclude_none=True)
+        if self.unique_key is not None:
+            columns["unique_scope"] = self.unique_scope or "open"
+        return columns | {"delay": self.delay_seconds or 0}
+
+
+class NewBatch(BaseModel):
+    """Tasks to create, all or none."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    tasks: Annotated[list[NewTask], Field(min_length=1, max_length=1000)]
+
+
+class TaskChanges(_Begin):
+    """What to change of a task that waits; what is left out stays, and null removes (RFC 7396)."""
+
+    title: Title = ""
+    description: Description | None = None
+    payload: Payload | None = None
+    tags: Tags | None = None
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not self.model_fields_set:
+            raise ValueError("name at least one field to change")
+        return self
+
+    def columns(self) -> dict[str, Any]:
+        """Return what is to be stored, as JSON values; only what was given."""
+        columns = self.model_dump(mode="json", exclude_unset=True)
+        if "tags" in columns:
+            columns["tags"] = columns["tags"] or []
+        if "delay_seconds" in columns:
+            columns["delay"] = columns.pop("delay_seconds")
+        return columns
+
+
+class Filter(BaseModel):
+    """Which tasks; a task has to fit all that is given."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Kind | None = None
+    tag: Tag | None = None
+    created_after: Moment | None = None
+    created_before: Moment | None = None
+    #: Words of the title; the last one may be the beginning of one.
+    text: Words | None = None
+
+
+class ListQuery(Filter):
+    """The query of GET /tasks."""
+
+    status: Status | None = None
+    limit: Annotated[Digits, Field(ge=1, le=100)] = 50
+    cursor: Annotated[str, Field(max_length=100)] | None = None
+
+
+class RetryMany(Filter):
+    """Which finished tasks to give new attempts, oldest first."""
+
+    status: Literal["failed", "cancelled"] = "failed"
+    limit: Annotated[int, Field(ge=1, le=1000, strict=True)] = 1000

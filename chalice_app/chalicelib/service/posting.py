@@ -1,0 +1,63 @@
+"""Hands stored tasks to the queue."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from typing import TYPE_CHECKING
+
+from chalicelib.errors import EnqueueFailed, QueueUnavailable, StoreUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from chalicelib.queue import Letter, TaskQueue
+    from chalicelib.settings import Settings
+    from chalicelib.store import Found, Store
+
+logger = logging.getLogger(__name__)
+
+
+class Post:
+    """Sends messages; those of tasks that SQS did not accept are left to the sweeper."""
+
+    def __init__(self, store: Store, queue: TaskQueue, settings: Settings) -> None:
+        """Take the rooms below."""
+        self._store = store
+        self._queue = queue
+        self._settings = settings
+
+    def send_new(self, found: Sequence[Found]) -> None:
+        """Send what is due before long; the rest is sent by the sweeper when its time is near.
+
+        Raises EnqueueFailed when SQS cannot be reached and ENQUEUE_FAILURE=fail asks to say so.
+        """
+        near = [one for one in found if one.wait <= self._settings.send_ahead]
+        try:
+            self._queue.send([one.letter() for one in near])
+        except QueueUnavailable as error:
+            if self._settings.enqueue_failure == "fail":
+                self._fail(error)
+            else:
+                self._mark(error)
+
+    def send(self, letters: Sequence[Letter]) -> None:
+        """Send these, of tasks that were stored before."""
+        try:
+            self._queue.send(letters)
+        except QueueUnavailable as error:
+            self._mark(error)
+
+    def _fail(self, error: QueueUnavailable) -> None:
+        message = f"Failed to send to SQS: {error}"
+        unsent = error.context["unsent"]
+        failed = [one for one in unsent if self._store.fail_unqueued_task(one, message)]
+        if failed:
+            raise EnqueueFailed(message, task_id=failed[0]) from error
+
+    def _mark(self, error: QueueUnavailable) -> None:
+        unsent = error.context["unsent"]
+        logger.warning("task_send_failed", extra={"task_ids": unsent[:10], "error": str(error)})
+        # Unmarked, a task is merely found later: its row is due for a second look anyway.
+        with contextlib.suppress(StoreUnavailable):
+            self._store.mark_unsent(unsent)

@@ -1,0 +1,165 @@
+"""The desk that serves one caller."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.errors import EnqueueFailed, InvalidRequest, StoreUnavailable
+from chalicelib.schemas import Attempts, Batch, Created, Retried, TaskPage, TaskView
+from chalicelib.service.attempts import attempts_of
+from chalicelib.service.paging import page, read_cursor
+from chalicelib.service.waiting import wait_until
+from chalicelib.task import FINAL
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from chalicelib.registry import Registry
+    from chalicelib.schemas import ListQuery, NewBatch, NewTask, RetryMany, TaskChanges
+    from chalicelib.service.posting import Post
+    from chalicelib.store import ClientStore, Creation, Found
+
+logger = logging.getLogger(__name__)
+
+
+class TaskService:
+    """What one caller can do with tasks.
+
+    Every method may raise StoreUnavailable, Unauthorized and Forbidden.
+    """
+
+    def __init__(self, store: ClientStore, post: Post, registry: Registry) -> None:
+        """Take the rooms below."""
+        self._store = store
+        self._post = post
+        self._registry = registry
+
+    def create(self, new: NewTask, *, key: str | None = None, wait: float = 0) -> Created:
+        """Store the task, then hand it to the queue; wait so many seconds for it to finish.
+
+        A queue that is down does not lose it: the row says that it has no message, and the
+        sweeper sends one. Raises InvalidRequest for an unknown kind, KeyReused, TooManyRequests,
+        and EnqueueFailed when ENQUEUE_FAILURE=fail asks for that instead.
+        """
+        self._check_kind(new.kind, "#/kind")
+        [made] = self._insert([new], key, one=True)
+        found: Found = made
+        if wait:
+            with contextlib.suppress(StoreUnavailable):  # the task is there, whatever it does
+                found = self._watch(made.task.id, wait, [])
+        view = TaskView.of(found.task, found.wait)
+        return Created(task=view, created=made.created, replayed=made.replayed)
+
+    def create_many(self, batch: NewBatch, *, key: str | None = None) -> Batch:
+        """Store all of the tasks or none, then hand them to the queue; raises as ``create``."""
+        for number, new in enumerate(batch.tasks):
+            self._check_kind(new.kind, f"#/tasks/{number}/kind")
+        made = self._insert(batch.tasks, key, one=False)
+        items = [TaskView.of(one.task, one.wait) for one in made]
+        return Batch(items=items, replayed=any(one.replayed for one in made))
+
+    def get(self, task_id: int, *, known: Sequence[datetime] = (), wait: float = 0) -> TaskView:
+        """Return one task; raises TaskNotFound.
+
+        With ``wait``, as soon as it is finished, or is in none of the versions that are
+        ``known``, or so many seconds are over.
+        """
+        found = self._watch(task_id, wait, known)
+        return TaskView.of(found.task, found.wait)
+
+    def attempts(self, task_id: int) -> Attempts:
+        """Return the attempts of a task; raises TaskNotFound."""
+        return Attempts(items=attempts_of(self._store.get_attempts(task_id)))
+
+    def find(self, query: ListQuery) -> TaskPage:
+        """Return a page of tasks, newest first; raises InvalidRequest for a foreign cursor."""
+        before = None if query.cursor is None else read_cursor(query.cursor)
+        filters = query.model_dump(exclude={"cursor", "limit"})
+        found = self._store.list_tasks(before=before, limit=query.limit + 1, **filters)
+        return page(found, query.limit)
+
+    def update(
+        self, task_id: int, changes: TaskChanges, *, versions: Sequence[datetime] | None = None
+    ) -> TaskView:
+        """Change a task that waits, if it still has one of the ``versions`` (None: any).
+
+        Raises TaskChanged, IllegalMove and TaskNotFound.
+        """
+        columns = changes.columns()
+        found = self._store.update_task(task_id, columns, versions=versions)
+        logger.info("task_changed", extra={"task_id": task_id, "fields": sorted(columns)})
+        if found.moved:
+            self._post.send_new([found])
+        return TaskView.of(found.task, found.wait)
+
+    def cancel(self, task_id: int) -> TaskView:
+        """Cancel a waiting task now, and one that is being worked as soon as its worker asks.
+
+        Raises IllegalMove for a finished task, and TaskNotFound.
+        """
+        task = self._store.cancel_task(task_id)
+        logger.info("task_cancel_requested", extra={"task_id": task.id, "status": task.status})
+        return TaskView.of(task)
+
+    def retry(self, task_id: int) -> TaskView:
+        """Give a failed or cancelled task new attempts; raises IllegalMove and TaskNotFound."""
+        found = self._store.retry_task(task_id)
+        logger.info("task_retried_by_hand", extra={"task_id": task_id})
+        self._post.send([found.letter()])
+        return TaskView.of(found.task)
+
+    def retry_many(self, query: RetryMany) -> Retried:
+        """Give new attempts to those that fit the filter, up to its limit, the oldest first."""
+        letters = self._store.retry_tasks(**query.model_dump())
+        logger.info("tasks_retried_by_hand", extra={"count": len(letters)})
+        self._post.send(letters)
+        ids = [letter.id for letter in letters]
+        return Retried(ids=ids, more=len(ids) == query.limit)
+
+    def delete(self, task_id: int) -> None:
+        """Delete a finished task; raises IllegalMove for any other, and TaskNotFound."""
+        self._store.delete_task(task_id)
+        logger.info("task_deleted", extra={"task_id": task_id})
+
+    def _insert(self, tasks: Sequence[NewTask], key: str | None, *, one: bool) -> list[Creation]:
+        items = [new.columns() for new in tasks]
+        fingerprint = None if key is None else _fingerprint(items, one=one)
+        made = self._store.insert_tasks(items, key=key, fingerprint=fingerprint)
+        _raise_again(made)
+        new = [task for task in made if task.created]
+        for task in new:
+            logger.info("task_created", extra={"task_id": task.task.id, "kind": task.task.kind})
+        self._post.send_new(new)
+        return made
+
+    def _watch(self, task_id: int, wait: float, known: Sequence[datetime]) -> Found:
+        def done(found: Found) -> bool:
+            changed = bool(known) and found.task.version not in known
+            return changed or found.task.status in FINAL
+
+        return wait_until(done, lambda: self._store.get_task(task_id), wait)
+
+    def _check_kind(self, kind: str, pointer: str) -> None:
+        if kind not in self._registry.kinds:
+            known = ", ".join(sorted(self._registry.kinds))
+            rule = {"pointer": pointer, "detail": f"is unknown; there are: {known}"}
+            raise InvalidRequest.naming([rule])
+
+
+def _fingerprint(items: list[dict[str, Any]], *, one: bool) -> bytes:
+    # Of what was read, not of the bytes: neither spaces nor the order of names make a difference.
+    text = json.dumps([one, items], sort_keys=True)
+    return hashlib.sha256(text.encode()).digest()
+
+
+def _raise_again(made: Sequence[Creation]) -> None:
+    # A request that was answered with an error is answered so again.
+    for one in made:
+        error = one.task.error or {}
+        if one.replayed and error.get("code") == "enqueue_failed":
+            raise EnqueueFailed(error["message"], task_id=one.task.id)

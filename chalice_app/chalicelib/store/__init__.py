@@ -1,0 +1,23 @@
+"""Tasks in PostgreSQL: one method is one statement of sql/queries.sql, under the same name.
+
+``Store`` has the statements of the worker and the sweeper, who are trusted with every task;
+``ClientStore`` those of a client, each of which carries the client's key.
+"""
+
+from __future__ import annotations
+
+from chalicelib.store.clients import ClientStore, Creation, Found
+from chalicelib.store.keys import Key, KeyStore
+from chalicelib.store.rows import Settlement, Standing
+from chalicelib.store.tasks import Store
+
+__all__ = [
+    "ClientStore",
+    "Creation",
+    "Found",
+    "Key",
+    "KeyStore",
+    "Settlement",
+    "Standing",
+    "Store",
+]

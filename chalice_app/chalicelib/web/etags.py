@@ -1,0 +1,26 @@
+"""Entity tags (RFC 9110, 8.8.3): a task's is the time of its last change, in microseconds."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_TAG = re.compile(r'"([0-9a-f]{1,14})"')
+
+
+def etag(version: datetime) -> str:
+    """Return the entity tag of a version."""
+    return f'"{(version - _EPOCH) // _MICROSECOND:x}"'
+
+
+def versions(header: str | None) -> list[datetime] | None:
+    """Read If-Match or If-None-Match; None if there is none, or ``*``.
+
+    Tags that are not ours fit no version. A weak tag stands for the version that it was made of:
+    a proxy that compresses weakens it.
+    """
+    if header is None or header.strip() == "*":
+        return None
+    return [_EPOCH + int(found, 16) * _MICROSECOND for found in _TAG.findall(header)]

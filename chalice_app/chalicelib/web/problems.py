@@ -1,0 +1,123 @@
+"""Turns errors into replies (RFC 9457)."""
+
+from __future__ import annotations
+
+import http
+import inspect
+import json
+import logging
+import re
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from chalice.app import Response
+
+from chalicelib.errors import (
+    BodyTooLarge,
+    EnqueueFailed,
+    Forbidden,
+    IllegalMove,
+    InvalidRequest,
+    KeyReused,
+    MalformedBody,
+    MalformedHeader,
+    ServiceError,
+    StoreRejected,
+    TaskChanged,
+    TaskNotFound,
+    TooManyRequests,
+    Unauthorized,
+    Unavailable,
+    UnsupportedMediaType,
+)
+from chalicelib.web.answers import Headers, path
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chalice.app import Request
+
+logger = logging.getLogger(__name__)
+
+#: Which status an error becomes; the nearest class in its ancestry counts.
+STATUS: dict[type[Exception], int] = {
+    MalformedBody: 400,
+    MalformedHeader: 400,
+    Unauthorized: 401,
+    Forbidden: 403,
+    TaskNotFound: 404,
+    IllegalMove: 409,
+    TaskChanged: 412,
+    BodyTooLarge: 413,
+    UnsupportedMediaType: 415,
+    InvalidRequest: 422,
+    StoreRejected: 422,
+    KeyReused: 422,
+    TooManyRequests: 429,
+    EnqueueFailed: 500,
+    ServiceError: 500,
+    Unavailable: 503,
+}
+
+
+def problem(error: ServiceError, request: Request, context: Any) -> Response:
+    """Turn an error into an RFC 9457 reply; what went wrong inside is logged, not shown."""
+    kind = type(error)
+    status = next(STATUS[base] for base in kind.__mro__ if base in STATUS)
+    request_id = _request_id(request, context)
+    facts = {"request_id": request_id, "method": request.method, "status": status}
+    if status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
+        logger.error("request_failed", exc_info=error, extra=facts | {"problem": kind.__name__})
+    content = {
+        "type": f"urn:problem-type:tasks:{kebab(kind.__name__)}",
+        "title": inspect.getdoc(kind),
+        "status": status,
+        "detail": str(error),
+        "instance": path(request),
+        "request_id": request_id,
+    }
+    content |= {key: error.context[key] for key in ("errors", "current") if key in error.context}
+    return Response(json.dumps(content), status_code=status, headers=_headers(error))
+
+
+def _headers(error: ServiceError) -> Headers:
+    headers: Headers = {"Content-Type": "application/problem+json", "Cache-Control": "no-store"}
+    match error:
+        case Unavailable():
+            headers["Retry-After"] = "5"
+        case TooManyRequests():
+            headers["Retry-After"] = str(error.context["wait"])
+        case Unauthorized():
+            headers["WWW-Authenticate"] = 'Bearer realm="tasks"'
+        case _:
+            pass
+    return headers
+
+
+def kebab(name: str) -> str:
+    """Return a class's name as the last part of its problem type."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()
+
+
+def plain_errors_as_problems(
+    request: Request, get_response: Callable[[Request], Response]
+) -> Response:
+    """Give Chalice's own errors (a method that a path does not have) the shape of ours."""
+    response = get_response(request)
+    if isinstance(response.body, dict) and {"Code", "Message"} <= response.body.keys():
+        content = {
+            "type": "about:blank",
+            "title": http.HTTPStatus(response.status_code).phrase,
+            "status": response.status_code,
+            "detail": response.body["Message"],
+            "instance": path(request),
+            "request_id": _request_id(request, None),
+        }
+        response.body = json.dumps(content)
+        response.headers["Content-Type"] = "application/problem+json"
+    return response
+
+
+def _request_id(request: Request, context: Any) -> str:
+    inner = getattr(context, "aws_request_id", None)
+    return str(request.context.get("requestId") or inner or uuid.uuid4())
