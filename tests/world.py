@@ -14,7 +14,7 @@ from chalicelib.service import TaskService
 from chalicelib.settings import Settings
 from chalicelib.store import Store
 from chalicelib.sweeper import Sweeper
-from chalicelib.worker import Invocation, Worker
+from chalicelib.worker import Alarm, Invocation, Worker
 from tests.fakes import FakeQueue, Recorder
 
 if TYPE_CHECKING:
@@ -120,7 +120,8 @@ class World:
         self.queue = queue or FakeQueue()
         self.registry = Registry()
         self.registry.handler("default")(_echo)
-        self.worker = Worker(self.store, self.queue, self.registry.run, self.settings)
+        run = Alarm(self.registry.run, self.settings).run
+        self.worker = Worker(self.store, self.queue, run, self.settings)
         self.sweeper = Sweeper(self.store, self.queue, self.settings)
         self.service = TaskService(self.store, self.queue, self.registry, self.settings)
 

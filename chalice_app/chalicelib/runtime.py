@@ -15,7 +15,7 @@ from chalicelib.service import TaskService
 from chalicelib.settings import Settings
 from chalicelib.store import Store
 from chalicelib.sweeper import Sweeper
-from chalicelib.worker import Invocation, Worker
+from chalicelib.worker import Alarm, Invocation, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +42,9 @@ class Runtime:
             patience=settings.database_patience,
         )
         query = tracing.traced(self.database.query, lambda name, **_: name)
-        run = tracing.traced(registry.run, _kind, task_id=_id, attempt=_attempt)
+        run = tracing.traced(
+            Alarm(registry.run, settings).run, _kind, task_id=_id, attempt=_attempt
+        )
         self.store = Store(query, settings)
         self.queue = queue or TaskQueue(
             _sqs_client(settings), settings.queue_name, settings.dead_letter_queue_name
