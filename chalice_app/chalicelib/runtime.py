@@ -67,8 +67,11 @@ class Runtime:
         return self.sweeper.sweep(_remaining(context), queue_lost=lost)
 
     def migrate(self) -> dict[str, Any]:
-        """Bring the schema up to date and say which files were applied."""
-        return {"applied": migrations.migrate(self.database)}
+        """Bring the schema and the role's limits up to date and say which files were applied."""
+        applied = migrations.migrate(self.database)
+        patience, invocation = self.settings.database_patience, self.settings.worker_timeout
+        migrations.limit_role(self.database, patience=patience, invocation=invocation)
+        return {"applied": applied}
 
     def readiness(self) -> Health:
         """Return that tasks can be taken; raises StoreUnavailable when they cannot."""
