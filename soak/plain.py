@@ -134,6 +134,8 @@ def _process(task_id: int, attempt: int, context: Context) -> dict[str, Any]:
         raise ValueError(f"it did not work: {end.name}")
     if end.name == "slow":
         time.sleep(SLOWLY)
+    if end.name == "overtime":
+        time.sleep(remaining())
     if end.name == "successor":
         time.sleep(_ZOMBIE)
     if end.name == "zombie":

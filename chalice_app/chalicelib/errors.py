@@ -31,6 +31,9 @@ Signal                      raised by handlers to steer the worker; not failures
 ├── GiveUp
 ├── Snooze
 └── Stopped                 raised by context.heartbeat()
+
+TimedOut                    raised in a handler whose time is over; no Exception, so that a handler
+                            that catches those does not take it for a failure of its own
 """
 
 from __future__ import annotations
@@ -199,3 +202,11 @@ class Stopped(Signal):
     def __init__(self) -> None:
         """Say so."""
         super().__init__(inspect.getdoc(type(self)))
+
+
+class TimedOut(BaseException):
+    """The handler was still running shortly before its invocation's end."""
+
+    def __init__(self, seconds: float) -> None:
+        """Take how many seconds the handler had been running."""
+        super().__init__(f"The handler was interrupted after {seconds:.1f} s.")

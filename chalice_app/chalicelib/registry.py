@@ -23,6 +23,9 @@ class Context:
     since an attempt may be repeated. ``remaining`` tells the seconds left until the time limit.
     ``heartbeat``, called now and then in long work, renews the lease; it raises Stopped (let it
     pass) when the task was cancelled or somebody newer works it, and StoreUnavailable.
+
+    A handler that still runs shortly before the time limit is interrupted by TimedOut: it may clean
+    up, and lets it pass.
     """
 
     idempotency_key: str

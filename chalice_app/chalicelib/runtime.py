@@ -15,7 +15,7 @@ from chalicelib.service import KeyService, Post, TaskService
 from chalicelib.settings import Settings
 from chalicelib.store import ClientStore, KeyStore, Store
 from chalicelib.sweeper import Sweeper
-from chalicelib.worker import Invocation, Worker
+from chalicelib.worker import Alarm, Invocation, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +42,9 @@ class Runtime:
             patience=settings.database_patience,
         )
         query = tracing.traced(self.database.query, lambda name, **_: name)
-        run = tracing.traced(registry.run, _kind, task_id=_id, attempt=_attempt)
+        run = tracing.traced(
+            Alarm(registry.run, settings).run, _kind, task_id=_id, attempt=_attempt
+        )
         self._query = query
         self._registry = registry
         self.store = Store(query, settings)
@@ -75,8 +77,11 @@ class Runtime:
         return self.sweeper.sweep(_remaining(context), queue_lost=lost)
 
     def migrate(self) -> dict[str, Any]:
-        """Bring the schema up to date and say which files were applied."""
-        return {"applied": migrations.migrate(self.database)}
+        """Bring the schema and the role's limits up to date and say which files were applied."""
+        applied = migrations.migrate(self.database)
+        patience, invocation = self.settings.database_patience, self.settings.worker_timeout
+        migrations.limit_role(self.database, patience=patience, invocation=invocation)
+        return {"applied": applied}
 
     def readiness(self) -> Health:
         """Return that tasks can be taken; raises StoreUnavailable when they cannot."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -90,10 +91,23 @@ def test_a_task_that_ends_its_process_every_time_fails_and_its_neighbours_comple
     assert len(crew.worker.deaths) == row["attempt"]
 
 
-def test_a_handler_that_hangs_is_ended_by_the_time_limit_and_fails_after_its_attempts(
+def test_a_handler_that_hangs_is_interrupted_in_time_and_fails_after_its_attempts(
     crew: Crew,
 ) -> None:
+    others = [crew.post("default") for _ in range(2)]
     number = crew.post("hangs")
+    crew.scene.table.update(number, attempt_limit=2)
+    rows = conserved(crew.scene)
+    row = rows[number]
+    assert (row["status"], row["error"]["code"]) == ("failed", "timeout")
+    assert re.fullmatch(r"The handler was interrupted after 1\.[5-9] s\.", row["error"]["message"])
+    assert [entry["error"]["code"] for entry in row["attempts"]] == ["timeout"] * 2
+    assert {(rows[one]["status"], rows[one]["attempt"]) for one in others} == {("completed", 1)}
+    assert crew.worker.deaths == []
+
+
+def test_a_handler_that_hears_no_interruption_is_ended_by_the_time_limit(crew: Crew) -> None:
+    number = crew.post("deaf")
     crew.scene.table.update(number, attempt_limit=2)
     rows = conserved(crew.scene)
     assert (rows[number]["status"], rows[number]["error"]["code"]) == ("failed", "crashed")

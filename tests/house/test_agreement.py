@@ -149,7 +149,7 @@ def test_every_code_of_a_failed_task_is_documented() -> None:
     )
     codes = set(re.findall(r"""["']code["'](?::|,) ["'](\w+)["']""", source))
     codes |= set(re.findall(r'describe\("(\w+)"', source))
-    assert {"exception", "permanent", "crashed", "attempts_exhausted"} <= codes
+    assert {"exception", "timeout", "permanent", "crashed", "attempts_exhausted"} <= codes
     told = set(re.findall(r"^\| `([a-z_]+)` \|", read("docs/errors.md"), re.MULTILINE))
     assert codes <= told
 

@@ -583,6 +583,20 @@ select set_config('statement_timeout', '0', true),
        set_config('idle_in_transaction_session_timeout', '0', true)
 
 
+-- name: limit_role
+-- Statements that limit the sessions of this role in this database, from their next one on: the
+-- server ends what its client has given up, and gives up waiting for a lock before the client does,
+-- or a claim would be carried out for nobody. Nothing lasts longer than an invocation. None for
+-- a role that was put on by `set role`: a session has the limits of the role that logged in.
+select format('alter role current_user in database %%I set %%s = %%s',
+              current_database(), limits.name, (seconds * 1000)::integer) as statement
+  from (values ('statement_timeout', %(patience)s::float8 + 1),
+               ('lock_timeout', %(patience)s::float8 / 2),
+               ('idle_in_transaction_session_timeout', %(invocation)s::float8))
+           as limits (name, seconds)
+ where current_user = session_user
+
+
 -- name: lock_migrations
 -- Held to the end of the transaction: two migrators take turns.
 select pg_advisory_xact_lock(8246157301)
