@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from chalice.app import Chalice, Rate
 
-from chalicelib import chalice_cli, runtime, web
+from chalicelib import chalice_cli, pages, runtime, web
 from chalicelib.schemas import Health, ListQuery, NewTask, TaskPage, TaskView
 from chalicelib.settings import Settings
 
 if TYPE_CHECKING:
-    from chalice.app import CloudWatchEvent, Request, SQSEvent
+    from chalice.app import CloudWatchEvent, Request, Response, SQSEvent
 
 chalice_cli.mend()
 settings = Settings.from_env()
@@ -73,6 +73,24 @@ def healthz(request: Request) -> Health:  # noqa: ARG001
 def readyz(request: Request) -> Health:  # noqa: ARG001
     """Say that tasks can be taken: the database answers and its schema is new enough."""
     return runtime.current().readiness()
+
+
+@app.route("/docs", methods=["GET"])
+def docs() -> Response:
+    """Show the API's description as a page on which it can be tried."""
+    return pages.page(app, "docs/index.html")
+
+
+@app.route("/docs/viewer.js", methods=["GET"])
+def docs_viewer() -> Response:
+    """Show the script of that page."""
+    return pages.page(app, "docs/viewer.js")
+
+
+@app.route("/docs/openapi-explorer.min.js", methods=["GET"])
+def docs_library() -> Response:
+    """Show the library that the page is drawn with."""
+    return pages.page(app, "docs/openapi-explorer.min.js")
 
 
 @app.on_sqs_message(

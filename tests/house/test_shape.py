@@ -104,6 +104,7 @@ def test_the_front_door_knows_only_the_floor_below() -> None:
     rooms = {".".join(path.split(".")[:2]) for path in imported}
     assert rooms == {
         "chalicelib.chalice_cli",
+        "chalicelib.pages",
         "chalicelib.runtime",
         "chalicelib.schemas",  # the shapes that the routes name
         "chalicelib.settings",  # the queue that the worker names
