@@ -24,7 +24,7 @@ from chalicelib.schemas import (
 from chalicelib.settings import Settings
 
 if TYPE_CHECKING:
-    from chalice.app import CloudWatchEvent, SQSEvent
+    from chalice.app import CloudWatchEvent, Response, SQSEvent
 
     from chalicelib.web import Call
 
@@ -120,6 +120,24 @@ def healthz(call: Call[None]) -> Health:  # noqa: ARG001
 def readyz(call: Call[None]) -> Health:  # noqa: ARG001
     """Say that tasks can be taken: the database answers and its schema is new enough."""
     return runtime.current().readiness()
+
+
+@app.route("/docs", methods=["GET"])
+def docs() -> Response:
+    """Show the API's description as a page on which it can be tried."""
+    return web.page(app, "docs/index.html")
+
+
+@app.route("/docs/viewer.js", methods=["GET"])
+def docs_viewer() -> Response:
+    """Show the script of that page."""
+    return web.page(app, "docs/viewer.js")
+
+
+@app.route("/docs/openapi-explorer.min.js", methods=["GET"])
+def docs_library() -> Response:
+    """Show the library that the page is drawn with."""
+    return web.page(app, "docs/openapi-explorer.min.js")
 
 
 @app.on_sqs_message(

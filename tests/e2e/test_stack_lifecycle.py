@@ -640,7 +640,7 @@ def test_odd_requests_get_an_answer_and_leave_no_traceback(stack: Stack) -> None
         b"POST /tasks HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n": b"413",
         b"POST /tasks HTTP/1.1\r\n" + chunked + b"zz\r\n": b"400",
         b"POST /tasks HTTP/1.1\r\n" + chunked + cut_short: b"4",
-        b"GET /healthz\x00 HTTP/1.1\r\n\r\n": b"403",
+        b"GET /healthz\x00 HTTP/1.1\r\n\r\n": b"404",
         b"nonsense\r\n\r\n": b"400",
     }
     for request, status in odd.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from chalicelib import errors, sweeper, web
 from chalicelib.settings import Settings
 from chalicelib.sweeper import letters
+from localdev.http_handler import NO_ROUTE
 from tests.house.schema_dump import schema
 
 ROOT = Path(__file__).parents[2]
@@ -78,6 +80,35 @@ def test_a_dead_letter_outlives_the_queues_own_retention() -> None:
 def test_the_queues_are_named_as_the_settings_say() -> None:
     assert resource("TasksQueue")["QueueName"] == SETTINGS.queue_name
     assert resource("TasksDeadLetterQueue")["QueueName"] == SETTINGS.dead_letter_queue_name
+
+
+@pytest.mark.parametrize("kind", resource("RestAPI")["GatewayResponses"])
+def test_what_the_gateway_answers_by_itself_is_a_problem(kind: str) -> None:
+    answer = resource("RestAPI")["GatewayResponses"][kind]
+    headers = answer["ResponseParameters"]["Headers"]
+    assert headers.pop("Content-Type") == "'application/problem+json'"
+    assert re.fullmatch(r"'\d+'", headers.pop("Retry-After", "'0'"))
+    assert headers == {}
+    text = answer["ResponseTemplates"]["application/json"]
+    # API Gateway's variables; this one comes with its quotation marks.
+    content = json.loads(text.replace("$context.error.messageString", '"what was wrong"'))
+    status = int(answer["StatusCode"])
+    assert content["type"] == "about:blank"
+    assert (content["status"], content["title"]) == (status, phrase(status))
+    assert content["detail"]
+    assert content["instance"] == "$context.path"
+    assert content["request_id"] == "$context.requestId"
+
+
+def phrase(status: int) -> str:
+    # RFC 9110's name; Python before 3.13 has the one of its forerunner.
+    return "Content Too Large" if status == 413 else HTTPStatus(status).phrase
+
+
+def test_a_path_that_is_not_there_is_answered_alike_here_and_on_aws() -> None:
+    answer = resource("RestAPI")["GatewayResponses"]["MISSING_AUTHENTICATION_TOKEN"]
+    content = json.loads(answer["ResponseTemplates"]["application/json"])
+    assert (content["status"], content["detail"]) == (404, NO_ROUTE)
 
 
 @pytest.mark.parametrize("name", ["api", "worker", "sweeper", "migrate"])

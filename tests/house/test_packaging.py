@@ -83,6 +83,9 @@ def test_the_queues_are_merged_into_the_template_and_feed_the_worker(package: Pa
     event = resources["Worker"]["Properties"]["Events"]["WorkerSqsEventSource"]["Properties"]
     assert event["Queue"] == {"Fn::Sub": "${TasksQueue.Arn}"}
     assert event["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    api = resources["RestAPI"]["Properties"]
+    assert {"/tasks", "/tasks/{task_id}"} <= api["DefinitionBody"]["paths"].keys()
+    assert {"MISSING_AUTHENTICATION_TOKEN", "DEFAULT_5XX"} <= api["GatewayResponses"].keys()
 
 
 @pytest.mark.timeout(300)
