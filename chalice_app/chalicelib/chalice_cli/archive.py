@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -14,6 +15,12 @@ from typing import Any
 #: Source: AWS Lambda Developer Guide, "Runtime-included SDK versions".
 PROVIDED = frozenset(
     {"boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six.py", "urllib3"}
+)
+#: Parts of packages that nothing here asks for: pydantic's own past, X-Ray's patches of libraries
+#: that are not there.
+UNUSED = re.compile(
+    r"pydantic/v1/|[^/]+/tests?/|.*\.pyi$|[^/]+-stubs/"
+    r"|aws_xray_sdk/ext/(?!botocore|boto_utils|dbapi2|psycopg2|util|resources|__init__)"
 )
 #: If set, boto3 and the rest stay in the package: TASKS_KEEP_SDK=1 chalice package ...
 KEEP_SDK = "TASKS_KEEP_SDK"
@@ -72,8 +79,8 @@ def finish(path: Path) -> None:
 
 
 def _is_wanted(name: str) -> bool:
-    top, _, rest = name.partition("/")
-    if "__pycache__" in name or rest.startswith("tests/"):
+    top = name.partition("/")[0]
+    if "__pycache__" in name or UNUSED.match(name):
         return False
     if os.environ.get(KEEP_SDK):
         return True
