@@ -146,7 +146,7 @@ def test_a_requirement_without_a_wheel_is_an_error_and_no_package() -> None:
 
     class Missing(packager.MissingDependencyError):
         def __init__(self) -> None:
-            self.missing = [types.SimpleNamespace(identifier="psycopg2-binary==2.9.13")]
+            self.missing = {packager.Package("", "psycopg2_binary-2.9.13-py3-none-any.whl")}
 
     class Builder:
         def build_site_packages(self, *_: str) -> None:
@@ -184,7 +184,7 @@ def test_another_chalice_than_the_known_one_is_refused(
     )
     vars(other).pop("_mended_by_tasks", None)
     monkeypatch.setitem(sys.modules, module, other)
-    with pytest.raises(SystemExit, match=f"{module} has changed since.*{missing}"):
+    with pytest.raises(SystemExit, match=rf"{module} has changed since.*{missing}"):
         chalice_cli.mend()
 
 
