@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import io
 import os
 import signal
 import sys
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from moto.moto_server.werkzeug_app import MotoRequestHandler, create_backend_app
 from moto.sqs import models as typed_models
 from werkzeug.serving import make_server
+from werkzeug.wrappers import Response
 
 from localdev.processes import HOST, follow_parent
 
@@ -34,6 +36,27 @@ class QuietHandler(MotoRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = -1
+
+    def run_wsgi(self) -> None:
+        """Answer one request, and leave the connection open for the next.
+
+        werkzeug's own way would close it, and read from it for 10 ms before that.
+        """
+        environ = self.make_environ()
+        if "Transfer-Encoding" in self.headers:
+            self.close_connection = True  # how much of it was read is not known
+        else:
+            length = int(self.headers.get("Content-Length") or 0)
+            environ["wsgi.input"] = io.BytesIO(self.rfile.read(length))
+        answer = Response.from_app(self.server.app, environ, buffered=True)
+        body = answer.get_data()
+        self.send_response(answer.status_code)
+        answer.headers["Content-Length"] = str(len(body))
+        for name, value in answer.headers:
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+        self.wfile.flush()
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Log nothing."""
