@@ -52,6 +52,7 @@ def test_the_functions_have_the_promised_handlers(resources: dict[str, Any]) -> 
         "Worker": "app.work",
         "Sweeper": "app.sweep",
         "Migrate": "app.migrate",
+        "Admin": "app.admin",
     }
 
 
