@@ -84,6 +84,9 @@ def test_the_queues_are_merged_into_the_template_and_feed_the_worker(package: Pa
     event = resources["Worker"]["Properties"]["Events"]["WorkerSqsEventSource"]["Properties"]
     assert event["Queue"] == {"Fn::Sub": "${TasksQueue.Arn}"}
     assert event["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    # scripts/keys.sh finds it by this name, however the stage was deployed.
+    admin = resources["Admin"]["Properties"]
+    assert admin["FunctionName"] == {"Fn::Sub": "${AWS::StackName}-admin"}
 
 
 @pytest.mark.timeout(300)
