@@ -1,4 +1,4 @@
-"""The front door: HTTP routes, the queue worker, the sweeper and the migrator."""
+"""The front door: HTTP routes, the queue worker, the sweeper, the migrator and the key desk."""
 
 from __future__ import annotations
 
@@ -162,3 +162,9 @@ def sweep(event: CloudWatchEvent) -> dict[str, int]:
 def migrate(event: Any, context: Any) -> dict[str, Any]:  # noqa: ARG001
     """Bring the database's schema up to date."""
     return runtime.current().migrate()
+
+
+@app.lambda_function(name="admin")
+def admin(event: Any, context: Any) -> dict[str, Any]:  # noqa: ARG001
+    """Make, list and end keys."""
+    return runtime.current().keys.handle(event)

@@ -14,6 +14,12 @@ CREATE TABLE public.api_keys (
     CONSTRAINT tenant_is_a_name CHECK ((tenant ~ '^[a-z0-9][a-z0-9_-]{0,62}$'::text))
 );
 
+CREATE FUNCTION public.key_state(key public.api_keys) RETURNS text
+    LANGUAGE sql STABLE
+    RETURN CASE WHEN ((key).revoked_at IS NOT NULL) THEN 'revoked'::text WHEN ((key).expires_at <= now()) THEN 'expired'::text ELSE 'live'::text END;
+
+COMMENT ON FUNCTION public.key_state(key public.api_keys) IS 'Whether a key still counts.';
+
 CREATE FUNCTION public.admit(key_id text, proof bytea, nonce bytea, scope text) RETURNS TABLE(tenant text, refusal text)
     LANGUAGE sql STABLE
     BEGIN ATOMIC
@@ -31,8 +37,7 @@ CREATE FUNCTION public.admit(key_id text, proof bytea, nonce bytea, scope text) 
                  CASE
                      WHEN (admit.key_id IS NULL) THEN NULL::text
                      WHEN (sha256((COALESCE(k.secret_hash, admit.nonce) || admit.nonce)) IS DISTINCT FROM admit.proof) THEN 'unknown'::text
-                     WHEN (k.revoked_at IS NOT NULL) THEN 'revoked'::text
-                     WHEN (k.expires_at <= now()) THEN 'expired'::text
+                     WHEN (public.key_state(k.*) <> 'live'::text) THEN public.key_state(k.*)
                      WHEN (NOT (k.scopes && ARRAY[admit.scope, 'admin'::text])) THEN 'scope'::text
                      ELSE NULL::text
                  END AS refusal

@@ -9,6 +9,7 @@ ServiceError
 ├── Unauthorized            no key, or none that counts
 ├── Forbidden               the key does not allow this
 ├── TaskNotFound
+├── KeyNotFound
 ├── IllegalMove             the task's status does not allow it
 ├── TaskChanged             the task is no longer as the client saw it
 ├── KeyReused               the Idempotency-Key was used for something else
@@ -88,6 +89,10 @@ class Forbidden(ServiceError):
 
 class TaskNotFound(ServiceError):
     """There is no task with this id."""
+
+
+class KeyNotFound(ServiceError):
+    """There is no key with this id."""
 
 
 class IllegalMove(ServiceError):

@@ -20,7 +20,7 @@ from tests.house.schema_dump import schema
 ROOT = Path(__file__).parents[2]
 CHALICE = ROOT / "chalice_app" / ".chalice"
 SETTINGS = Settings()
-FUNCTIONS = {"api_handler", "worker", "sweeper", "migrate"}
+FUNCTIONS = {"api_handler", "worker", "sweeper", "migrate", "admin"}
 
 
 def read(path: str) -> str:
@@ -111,7 +111,7 @@ def test_a_path_that_is_not_there_is_answered_alike_here_and_on_aws() -> None:
     assert (content["status"], content["detail"]) == (404, NO_ROUTE)
 
 
-@pytest.mark.parametrize("name", ["api", "worker", "sweeper", "migrate"])
+@pytest.mark.parametrize("name", ["api", "worker", "sweeper", "migrate", "admin"])
 def test_a_policy_grants_no_more_than_it_names(name: str) -> None:
     for statement in load(f"policy-{name}.json")["Statement"]:
         assert statement["Effect"] == "Allow"
@@ -120,7 +120,7 @@ def test_a_policy_grants_no_more_than_it_names(name: str) -> None:
             assert all(action.startswith("xray:Put") for action in statement["Action"])
 
 
-@pytest.mark.parametrize("name", ["api", "worker", "sweeper", "migrate"])
+@pytest.mark.parametrize("name", ["api", "worker", "sweeper", "migrate", "admin"])
 def test_a_policy_names_the_queues_that_the_settings_name(name: str) -> None:
     queues = {
         resource.rpartition(":")[2]
@@ -161,6 +161,7 @@ def reachable_errors() -> set[type[errors.ServiceError]]:
         errors.DuplicateHandler,
         errors.UnknownKind,
         errors.InvalidSettings,
+        errors.KeyNotFound,
         errors.MigrationRefused,
         errors.NotStorable,
         errors.QueueUnavailable,

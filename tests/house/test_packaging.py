@@ -72,6 +72,7 @@ def test_the_functions_have_the_promised_handlers(resources: dict[str, Any]) -> 
         "Worker": "app.work",
         "Sweeper": "app.sweep",
         "Migrate": "app.migrate",
+        "Admin": "app.admin",
     }
 
 
@@ -99,6 +100,9 @@ def test_the_queues_are_merged_into_the_template_and_feed_the_worker(package: Pa
     api = resources["RestAPI"]["Properties"]
     assert {"/tasks", "/tasks/{task_id}"} <= api["DefinitionBody"]["paths"].keys()
     assert {"MISSING_AUTHENTICATION_TOKEN", "DEFAULT_5XX"} <= api["GatewayResponses"].keys()
+    # scripts/keys.sh finds it by this name, however the stage was deployed.
+    admin = resources["Admin"]["Properties"]
+    assert admin["FunctionName"] == {"Fn::Sub": "${AWS::StackName}-admin"}
 
 
 @pytest.mark.timeout(300)

@@ -8,7 +8,14 @@ import json
 import logging
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.errors import EnqueueFailed, InvalidRequest, StoreUnavailable
+from chalicelib.errors import (
+    EnqueueFailed,
+    Forbidden,
+    InvalidRequest,
+    StoreUnavailable,
+    TaskNotFound,
+    Unauthorized,
+)
 from chalicelib.schemas import Attempts, Batch, Created, Retried, TaskPage, TaskView
 from chalicelib.service.attempts import attempts_of
 from chalicelib.service.paging import page, read_cursor
@@ -50,7 +57,8 @@ class TaskService:
         [made] = self._insert([new], key, one=True)
         found: Found = made
         if wait:
-            with contextlib.suppress(StoreUnavailable):  # the task is there, whatever it does
+            # The task is there, whoever may look at it and whatever becomes of it.
+            with contextlib.suppress(StoreUnavailable, Unauthorized, Forbidden, TaskNotFound):
                 found = self._watch(made.task.id, wait, [])
         view = TaskView.of(found.task, found.wait)
         return Created(task=view, created=made.created, replayed=made.replayed)

@@ -553,22 +553,22 @@ returning k.key
 
 
 -- name: insert_key (once)
-insert into api_keys (id, tenant, name, secret_hash, scopes, expires_at)
+insert into api_keys as k (id, tenant, name, secret_hash, scopes, expires_at)
 values (%(id)s, %(tenant)s, %(name)s, %(secret_hash)s, %(scopes)s,
         now() + make_interval(secs => %(lifetime)s))
-returning id, tenant, name, scopes, created_at, expires_at, revoked_at
+returning id, tenant, name, scopes, key_state(k) as state, created_at, expires_at, revoked_at
 
 
 -- name: list_keys
-select id, tenant, name, scopes, created_at, expires_at, revoked_at
-  from api_keys
+select id, tenant, name, scopes, key_state(k) as state, created_at, expires_at, revoked_at
+  from api_keys k
  where %(tenant)s::text is null or tenant = %(tenant)s
  order by tenant, created_at, id
 
 
 -- name: revoke_key
-update api_keys set revoked_at = coalesce(revoked_at, now()) where id = %(id)s
-returning id, tenant, name, scopes, created_at, expires_at, revoked_at
+update api_keys k set revoked_at = coalesce(revoked_at, now()) where id = %(id)s
+returning id, tenant, name, scopes, key_state(k) as state, created_at, expires_at, revoked_at
 
 
 -- name: read_schema_version

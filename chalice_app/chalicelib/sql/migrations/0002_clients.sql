@@ -40,6 +40,14 @@ create table api_keys (
         cardinality(scopes) > 0 and scopes <@ array['tasks:read', 'tasks:write', 'admin'])
 );
 
+create function key_state(key api_keys) returns text
+    language sql stable
+    return case when key.revoked_at is not null then 'revoked'
+                when key.expires_at <= now() then 'expired'
+                else 'live' end;
+
+comment on function key_state is 'Whether a key still counts.';
+
 create function admit(key_id text, proof bytea, nonce bytea, scope text)
     returns table (tenant text, refusal text)
     language sql stable
@@ -49,8 +57,7 @@ begin atomic
                    case when admit.key_id is null then null
                         when sha256(coalesce(k.secret_hash, admit.nonce) || admit.nonce)
                              is distinct from admit.proof then 'unknown'
-                        when k.revoked_at is not null then 'revoked'
-                        when k.expires_at <= now() then 'expired'
+                        when key_state(k) <> 'live' then key_state(k)
                         when not k.scopes && array[admit.scope, 'admin'] then 'scope'
                         end as refusal
               from (select) as once left join api_keys k on k.id = admit.key_id) as judged;
