@@ -166,7 +166,7 @@ def test_a_requirement_without_a_wheel_is_an_error_and_no_package() -> None:
             MissingDependencyError=packager.MissingDependencyError,
         )
     )
-    with pytest.raises(SystemExit, match="no wheel of psycopg2-binary==2.9.13"):
+    with pytest.raises(SystemExit, match=r"no wheel of psycopg2-binary==2\.9\.13"):
         Builder().build_site_packages("cp311", "requirements.txt", "target")
 
 
