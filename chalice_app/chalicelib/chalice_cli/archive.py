@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -22,8 +21,6 @@ UNUSED = re.compile(
     r"pydantic/v1/|[^/]+/tests?/|.*\.pyi$|[^/]+-stubs/"
     r"|aws_xray_sdk/ext/(?!botocore|boto_utils|dbapi2|psycopg2|util|resources|__init__)"
 )
-#: If set, boto3 and the rest stay in the package: TASKS_KEEP_SDK=1 chalice package ...
-KEEP_SDK = "TASKS_KEEP_SDK"
 #: Where Lambda unpacks it.
 HOME = "/var/task"
 
@@ -82,19 +79,14 @@ def _is_wanted(name: str) -> bool:
     top = name.partition("/")[0]
     if "__pycache__" in name or UNUSED.match(name):
         return False
-    if os.environ.get(KEEP_SDK):
-        return True
     project = top.partition("-")[0].lower().removeprefix("python_")
     return top not in PROVIDED and project not in PROVIDED and project != "six"
 
 
 def _compile(folder: Path) -> None:
-    # In a process of its own, with nothing random in it: what is compiled depends on what else
-    # the process has seen.
-    environ = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
-    subprocess.run(  # noqa: S603  (our own program)
-        [sys.executable, "-I", "-c", _COMPILE, folder, HOME], env=environ, check=True
-    )
+    # In a process of its own: what is compiled depends on what else a process has seen.
+    command = [sys.executable, "-I", "-c", _COMPILE, folder, HOME]
+    subprocess.run(command, check=True)  # noqa: S603  (our own program)
 
 
 def _pack(folder: Path, target: Path) -> None:
