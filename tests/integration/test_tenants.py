@@ -261,6 +261,18 @@ def test_a_tenants_rate_is_not_used_up_by_another(api_of: Callable[..., Api]) ->
         assert statuses == [201, 429]
 
 
+def test_a_refused_request_leaves_the_idempotency_key_of_another_tenant(
+    api_of: Callable[..., Api],
+) -> None:
+    api = api_of(auth="keys", open_limit=1)
+    made = [
+        api.post({"title": "x"}, Idempotency_Key=f'"{name}"', **bearer(api.key(tenant)))
+        for tenant, name in (("umbra", "k"), ("acme", "other"), ("acme", "k"), ("umbra", "k"))
+    ]
+    assert [response.status_code for response in made] == [201, 201, 429, 201]
+    assert json.loads(made[3].body)["id"] == json.loads(made[0].body)["id"]
+
+
 def test_the_time_of_an_answer_does_not_tell_an_absent_task_from_one_of_another_tenant(
     keyed: Api,
 ) -> None:
