@@ -123,38 +123,38 @@ begin
         return;
     end if;
 
-    -- Two requests with one key at once: the second waits at the index for the end of the first.
+    -- Two requests with one key at once: the second waits at the index for the end of the first, and
+    -- is not counted against a limit, for it makes nothing.
     new_ids := array(select nextval('tasks_id_seq') from generate_series(1, many));
-    loop
-        if request_key is not null then
-            select k.fingerprint, k.task_ids into known
-              from idempotency_keys k
-             where k.tenant = caller.tenant and k.key = request_key;
-            if found and known.fingerprint <> request_fingerprint then
-                refusal := 'reused';
-                return next;
-                return;
-            elsif found then
-                return query
-                    select null::text, null::float8, true, false, t
-                      from unnest(known.task_ids) with ordinality as asked (id, number)
-                           left join tasks t on t.id = asked.id
-                     order by asked.number;
-                return;
-            end if;
-        end if;
-        select w.refusal, w.retry_after into refusal, retry_after
-          from welcome(caller.tenant, many, rate, burst, open_limit) w;
-        if refusal is not null then
+    while request_key is not null loop
+        select k.fingerprint, k.task_ids into known
+          from idempotency_keys k
+         where k.tenant = caller.tenant and k.key = request_key;
+        if found and known.fingerprint <> request_fingerprint then
+            refusal := 'reused';
             return next;
             return;
+        elsif found then
+            return query
+                select null::text, null::float8, true, false, t
+                  from unnest(known.task_ids) with ordinality as asked (id, number)
+                       left join tasks t on t.id = asked.id
+                 order by asked.number;
+            return;
         end if;
-        exit when request_key is null;
         insert into idempotency_keys (tenant, key, fingerprint, task_ids)
         values (caller.tenant, request_key, request_fingerprint, new_ids)
             on conflict do nothing;
         exit when found;
     end loop;
+
+    select w.refusal, w.retry_after into refusal, retry_after
+      from welcome(caller.tenant, many, rate, burst, open_limit) w;
+    if refusal is not null then
+        delete from idempotency_keys k where k.tenant = caller.tenant and k.key = request_key;
+        return next;
+        return;
+    end if;
 
     insert into tasks (id, tenant, kind, title, description, payload, attempt_limit, expires_at,
                        tags, unique_key, unique_scope, run_at, dispatch_after)
