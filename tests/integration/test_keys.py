@@ -18,7 +18,6 @@ from tests.fakes import FakeContext
 from tests.integration.api import Api, bearer, problem
 
 if TYPE_CHECKING:
-
     from tests.fakes import Heard
 
 CREATE = {

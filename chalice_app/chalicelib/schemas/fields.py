@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -13,8 +14,11 @@ from chalicelib.errors import NotStorable
 #: The longest delay that may be asked for, in seconds.
 YEAR = 366 * 24 * 60 * 60
 
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\D")
 
-def _storable(value: Any) -> Any:
+
+def storable(value: Any) -> Any:
+    """Return ``value``; raises ValueError, saying why, if it cannot be kept as JSON."""
     try:
         strict_json.encode(value)
     except NotStorable as error:
@@ -40,6 +44,17 @@ def _different(tags: list[str]) -> list[str]:
     return tags
 
 
+def _told(value: Any) -> Any:
+    # A number would be taken for the seconds, or the milliseconds, since 1970.
+    if not isinstance(value, datetime) and _DATE.match(str(value)) is None:
+        raise ValueError("must be a time as in ISO 8601, with its offset")
+    return value
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC)
+
+
 def _zulu(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
@@ -50,15 +65,17 @@ Time = Annotated[datetime, PlainSerializer(_zulu, return_type=str)]
 Moment = Annotated[
     AwareDatetime,
     Field(strict=False, ge=datetime(2000, 1, 1, tzinfo=UTC), lt=datetime(2100, 1, 1, tzinfo=UTC)),
+    BeforeValidator(_told),
+    AfterValidator(_utc),
 ]
 Delay = Annotated[float, Field(ge=0, le=YEAR)]
 Title = Annotated[
-    str, Field(min_length=1, max_length=255), AfterValidator(_storable), AfterValidator(_not_blank)
+    str, Field(min_length=1, max_length=255), AfterValidator(storable), AfterValidator(_not_blank)
 ]
-Description = Annotated[str, AfterValidator(_storable)]
-Payload = Annotated[dict[str, Any], AfterValidator(_storable)]
+Description = Annotated[str, AfterValidator(storable)]
+Payload = Annotated[dict[str, Any], AfterValidator(storable)]
 Kind = Annotated[str, Field(min_length=1, max_length=100)]
 Tag = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:/-]{1,64}$")]
 Tags = Annotated[list[Tag], Field(max_length=10), AfterValidator(_different)]
-Words = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_storable)]
+Words = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(storable)]
 Digits = Annotated[int, BeforeValidator(_digits)]
