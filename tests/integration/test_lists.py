@@ -26,7 +26,7 @@ def iso(moment: Any) -> str:
 def test_each_filter_takes_what_fits_and_nothing_else(api: Api) -> None:
     plain = api.table.arrange("pending")
     failed = api.table.arrange("failed", kind="mail", title="Send the invoice")
-    done = api.table.arrange("completed", kind="mail", title="Send the report", tags=["a", "b"])
+    done = api.table.arrange("completed", kind="mail", title="Send the report", tags="{a,b}")
     assert ids(api) == [done, failed, plain]
     assert ids(api, status="failed") == [failed]
     assert ids(api, kind="mail") == [done, failed]
@@ -89,15 +89,15 @@ def test_a_bad_filter_is_named(api: Api, query: str, parameter: str) -> None:
 
 
 def test_the_next_page_keeps_the_filters_and_misses_nothing(api: Api) -> None:
-    wanted = [api.table.arrange("failed", tags=["t"], kind="mail") for _ in range(7)]
+    wanted = [api.table.arrange("failed", tags="{t}", kind="mail") for _ in range(7)]
     seen: list[int] = []
     path = f"/tasks?tag=t&kind=mail&limit=3&created_after={quote('2020-01-01T00:00:00+00:00')}"
     while path:
         response = api.get(path)
         seen += [one["id"] for one in json.loads(response.body)["items"]]
         assert len(seen) <= len(wanted)
-        api.table.arrange("failed", tags=["t"], kind="mail")  # meanwhile, ahead of the cursor
-        api.table.arrange("failed", tags=["other"])
+        api.table.arrange("failed", tags="{t}", kind="mail")  # meanwhile, ahead of the cursor
+        api.table.arrange("failed", tags="{other}")
         match = re.fullmatch(r'<([^>]+)>; rel="next"', response.headers.get("Link", ""))
         path = match[1] if match else ""
     assert seen == wanted[::-1]

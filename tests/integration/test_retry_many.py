@@ -16,7 +16,7 @@ def retry(api: Api, body: Any) -> Any:
 
 
 def test_those_that_fit_are_tried_again_oldest_first_in_chunks(api: Api) -> None:
-    ids = [api.table.arrange("failed", kind="mail", tags=["n"]) for _ in range(5)]
+    ids = [api.table.arrange("failed", kind="mail", tags="{n}") for _ in range(5)]
     others = [api.table.arrange("failed", kind="other"), api.table.arrange("cancelled")]
     fitting = {"kind": "mail", "tag": "n"}
     assert retry(api, fitting | {"limit": 3}) == {"ids": ids[:3], "more": True}
