@@ -73,8 +73,7 @@ def test_only_the_hash_of_a_secret_is_kept(keyed: Api) -> None:
     assert secret not in str(row)
 
 
-@pytest.mark.usefixtures("keyed")
-def test_keys_are_listed_by_tenant_oldest_first() -> None:
+def test_keys_are_listed_by_tenant_oldest_first(keyed: Api) -> None:
     names = {"acme": ["one", "two"], "umbra": ["three"]}
     for tenant, of_tenant in names.items():
         for name in of_tenant:
@@ -84,7 +83,10 @@ def test_keys_are_listed_by_tenant_oldest_first() -> None:
         assert [(key["tenant"], key["name"]) for key in listed] == [
             (tenant, name) for name in of_tenant
         ]
-    assert len(ask({"action": "list"})["keys"]) == 3
+    everybodys = [key["id"] for key in ask({"action": "list"})["keys"]]
+    kept = keyed.table.run("select id from api_keys order by tenant, created_at")
+    assert everybodys == [row["id"] for row in kept]
+    assert len(everybodys) == 3
     assert ask({"action": "list", "tenant": "nobody"}) == {"keys": []}
 
 

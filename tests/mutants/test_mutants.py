@@ -106,6 +106,13 @@ def test_what_notices_a_mutant_has_nothing_against_the_true_statements(
     mutant.killer(**fixtures_for(request, mutant.killer))
 
 
+def test_what_notices_a_mutant_names_all_its_fixtures() -> None:
+    """Others would be left out here, and whatever then fails be taken for notice."""
+    tests = {getattr(one.killer, "func", one.killer) for one in MUTANTS.values()}
+    marks = [mark for test in tests for mark in getattr(test, "pytestmark", [])]
+    assert [mark for mark in marks if mark.name == "usefixtures"] == []
+
+
 def test_no_mutant_is_listed_twice() -> None:
     changes = {(one.statement, one.old, one.new) for one in MUTANTS.values()}
     assert len(changes) == len(MUTANTS)
