@@ -12,6 +12,7 @@ from chalicelib.schemas import (
     Batch,
     Created,
     Health,
+    Kinds,
     ListQuery,
     NewBatch,
     NewTask,
@@ -120,6 +121,13 @@ def healthz(call: Call[None]) -> Health:  # noqa: ARG001
 def readyz(call: Call[None]) -> Health:  # noqa: ARG001
     """Say that tasks can be taken: the database answers and its schema is new enough."""
     return runtime.current().readiness()
+
+
+@app.route("/kinds", methods=["GET"])
+@web.endpoint(app)
+def list_kinds(call: Call[None]) -> Kinds:  # noqa: ARG001
+    """List the kinds of tasks, with the JSON Schema of their payloads."""
+    return runtime.current().kinds()
 
 
 @app.route("/openapi.json", methods=["GET"])
