@@ -62,8 +62,8 @@ class TaskPage(BaseModel):
 class Created(BaseModel):
     """What became of a request for a new task.
 
-    ``created`` is False where a unique key was taken, ``replayed`` True where the request was
-    answered before.
+    ``created`` is False where a unique key was taken. ``replayed`` is True where the request was
+    answered before; ``created`` then is what it was answered.
     """
 
     task: TaskView

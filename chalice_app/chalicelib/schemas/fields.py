@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -20,6 +21,7 @@ from chalicelib.errors import NotStorable
 #: The longest delay that may be asked for, in seconds.
 YEAR = 366 * 24 * 60 * 60
 
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\D")
 
 # For who reads the description of the API; what is said here is enforced by other means.
 _THIS_CENTURY = "^20[0-9]{2}-"
@@ -27,7 +29,8 @@ _NO_NUL = r"^[^\x00]*$"
 _NOT_BLANK = r"^[^\x00]*[^\s\x00\x1c-\x1f][^\x00]*$"
 
 
-def _storable(value: Any) -> Any:
+def storable(value: Any) -> Any:
+    """Return ``value``; raises ValueError, saying why, if it cannot be kept as JSON."""
     try:
         strict_json.encode(value)
     except NotStorable as error:
@@ -52,15 +55,22 @@ def _not_blank(value: str) -> str:
     return value
 
 
-def _utc(moment: datetime) -> datetime:
-    # ISO 8601 knows offsets that PostgreSQL does not.
-    return moment.astimezone(UTC)
-
-
 def _different(tags: list[str]) -> list[str]:
     if len(set(tags)) < len(tags):
         raise ValueError("must not name a tag twice")
     return tags
+
+
+def _told(value: Any) -> Any:
+    # A number would be taken for the seconds, or the milliseconds, since 1970.
+    if not isinstance(value, datetime) and _DATE.match(str(value)) is None:
+        raise ValueError("must be a time as in ISO 8601, with its offset")
+    return value
+
+
+def _utc(moment: datetime) -> datetime:
+    # ISO 8601 knows offsets that PostgreSQL does not.
+    return moment.astimezone(UTC)
 
 
 def _zulu(moment: datetime) -> str:
@@ -82,19 +92,20 @@ Moment = Annotated[
         lt=datetime(2100, 1, 1, tzinfo=UTC),
         json_schema_extra={"pattern": _THIS_CENTURY},
     ),
+    BeforeValidator(_told),
     AfterValidator(_utc),
 ]
 Delay = Annotated[float, Field(ge=0, le=YEAR)]
 Title = Annotated[
     str,
     Field(min_length=1, max_length=255, json_schema_extra={"pattern": _NOT_BLANK}),
-    AfterValidator(_storable),
+    AfterValidator(storable),
     AfterValidator(_not_blank),
 ]
 Description = Annotated[
-    str, Field(json_schema_extra={"pattern": _NO_NUL}), AfterValidator(_storable)
+    str, Field(json_schema_extra={"pattern": _NO_NUL}), AfterValidator(storable)
 ]
-Payload = Annotated[dict[str, Any], AfterValidator(_storable)]
+Payload = Annotated[dict[str, Any], AfterValidator(storable)]
 Kind = Annotated[str, Field(min_length=1, max_length=100)]
 Tag = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:/-]{1,64}$")]
 Tags = Annotated[
@@ -105,7 +116,7 @@ Tags = Annotated[
 Words = Annotated[
     str,
     Field(min_length=1, max_length=255, json_schema_extra={"pattern": _NO_NUL}),
-    AfterValidator(_storable),
+    AfterValidator(storable),
 ]
 Many = Annotated[int, Field(strict=True, ge=1, le=1000), BeforeValidator(_whole)]
 PageSize = Annotated[int, Field(ge=1, le=100), BeforeValidator(_digits)]

@@ -8,13 +8,7 @@ import json
 import logging
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.errors import (
-    EnqueueFailed,
-    Forbidden,
-    StoreUnavailable,
-    TaskNotFound,
-    Unauthorized,
-)
+from chalicelib.errors import EnqueueFailed, ServiceError
 from chalicelib.schemas import Attempts, Batch, Created, Retried, TaskPage, TaskView
 from chalicelib.service.attempts import attempts_of
 from chalicelib.service.kinds import check_kind
@@ -57,8 +51,7 @@ class TaskService:
         [made] = self._insert([new], key, one=True)
         found: Found = made
         if wait:
-            # The task is there, whoever may look at it and whatever becomes of it.
-            with contextlib.suppress(StoreUnavailable, Unauthorized, Forbidden, TaskNotFound):
+            with contextlib.suppress(ServiceError):  # the task is there, whatever the wait meets
                 found = self._watch(made.task.id, wait, [])
         view = TaskView.of(found.task, found.wait)
         return Created(task=view, created=made.created, replayed=made.replayed)
@@ -104,7 +97,7 @@ class TaskService:
         found = self._store.update_task(task_id, columns, versions=versions)
         logger.info("task_changed", extra={"task_id": task_id, "fields": sorted(columns)})
         if found.moved:
-            self._post.send_new([found])
+            self._post.send_near([found])
         return TaskView.of(found.task, found.wait)
 
     def cancel(self, task_id: int) -> TaskView:
@@ -125,11 +118,11 @@ class TaskService:
 
     def retry_many(self, query: RetryMany) -> Retried:
         """Give new attempts to those that fit the filter, up to its limit, the oldest first."""
-        letters = self._store.retry_tasks(**query.model_dump())
+        letters, more = self._store.retry_tasks(**query.model_dump())
         logger.info("tasks_retried_by_hand", extra={"count": len(letters)})
         self._post.send(letters)
         ids = [letter.id for letter in letters]
-        return Retried(ids=ids, more=len(ids) == query.limit)
+        return Retried(ids=ids, more=more)
 
     def delete(self, task_id: int) -> None:
         """Delete a finished task; raises IllegalMove for any other, and TaskNotFound."""
@@ -147,7 +140,7 @@ class TaskService:
         fingerprint = None if key is None else _fingerprint(items, one=one)
         made = self._store.insert_tasks(items, key=key, fingerprint=fingerprint)
         _raise_again(made)
-        new = [task for task in made if task.created]
+        new = [task for task in made if task.created and not task.replayed]
         for task in new:
             logger.info("task_created", extra={"task_id": task.task.id, "kind": task.task.kind})
         self._post.send_new(new)

@@ -37,7 +37,7 @@ MERGE_PATCH = "application/merge-patch+json"
 # RFC 8941, section 3.3.3, with one escape that UUIDs do not need left out; or the bare token that
 # many clients send.
 _KEY = re.compile(r'"([ !#-\[\]-~]{1,255})"|([A-Za-z0-9._:+/=-]{1,255})')
-_WAIT = re.compile(r'(?:^|,)\s*wait\s*=\s*"?(\d{1,9})"?\s*(?=$|[,;])', re.IGNORECASE)
+_WAIT = re.compile(r'(?:^|,)\s*wait\s*=\s*"?([0-9]{1,99})"?\s*(?=$|[,;])', re.IGNORECASE)
 
 Sent = TypeVar("Sent", bound=BaseModel | None)
 
