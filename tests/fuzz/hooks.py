@@ -1,0 +1,32 @@
+"""What no description of the API can tell a generator of requests; loaded by schemathesis."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from typing import Any
+
+import schemathesis
+
+from chalicelib.web.openapi import operations
+
+_CURSOR = re.compile(r"before-[0-9]{1,19}")
+_KEY = re.compile(operations.PARAMETERS["Idempotency-Key"]["schema"]["pattern"])
+_LONGEST_CURSOR = 100  # characters
+
+
+@schemathesis.hook
+def before_call(context: Any, case: Any, kwargs: Any) -> None:  # noqa: ARG001
+    """Mend what is wrong with a request that the description allows.
+
+    A key that another request had is rightly refused; so is a cursor that was not handed out.
+    A long wait is no fault, but takes the run's time.
+    """
+    headers, query = case.headers or {}, case.query or {}
+    key, cursor = headers.get("Idempotency-Key"), query.get("cursor")
+    if isinstance(key, str) and _KEY.fullmatch(key):
+        headers["Idempotency-Key"] = f'"{uuid.uuid4().hex}"'
+    if isinstance(cursor, str) and len(cursor) <= _LONGEST_CURSOR and not _CURSOR.fullmatch(cursor):
+        query["cursor"] = "before-1000"
+    if str(headers.get("Prefer", "")).startswith("wait="):
+        headers["Prefer"] = "wait=1"
