@@ -44,11 +44,10 @@ def test_every_block_runs_and_none_is_refused(answers: list[str]) -> None:
 
 
 def test_what_the_text_says_of_the_answers_holds(answers: list[str]) -> None:
-    told = dict(zip(BLOCKS, answers, strict=True))
+    told: dict[str, str] = dict(zip(BLOCKS, answers, strict=True))
 
     def answer(words: str) -> str:
-        [found] = [text for block, text in told.items() if words in block]
-        return found
+        return next(text for block, text in told.items() if words in block)
 
     replay = answer("Charge the card")
     assert "Idempotency-Replayed: true" in replay

@@ -50,7 +50,8 @@ def _routes() -> dict[str, Route]:
     for path, methods in front_door.app.routes.items():
         for method, entry in methods.items():
             view: Any = entry.view_function
-            found[f"{method} {path}"] = Route(method, path, view.operation)
+            if hasattr(view, "operation"):  # a page has none: it shows the same to everybody
+                found[f"{method} {path}"] = Route(method, path, view.operation)
     return found
 
 
