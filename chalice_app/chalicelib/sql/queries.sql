@@ -456,17 +456,22 @@ select caller.refusal, t.status as current, m.*, 0::float8 as wait
 with caller as materialized (
     select tenant, refusal from admit(%(key_id)s, %(proof)s, %(nonce)s, 'tasks:write')
 ), found as (
-    select t.id, t.unique_key
-      from tasks t join caller using (tenant)
-     where t.status = %(status)s and t.status in ('failed', 'cancelled')
-       and fits(t, null, %(kind)s, %(tag)s, %(created_after)s, %(created_before)s, %(text)s)
-       and not exists (
-           select from tasks twin
-            where twin.tenant = t.tenant and twin.unique_key = t.unique_key and twin.id <> t.id
-              and (twin.unique_scope = 'forever'
-                   or twin.status in ('pending', 'processing', 'retrying')))
-     order by t.created_at, t.id
-     limit %(limit)s
+    select one.id, one.unique_key
+      from caller cross join lateral (
+               select t.id, t.unique_key
+                 from tasks t
+                where t.tenant = caller.tenant
+                  and t.status = %(status)s and t.status in ('failed', 'cancelled')
+                  and fits(t, null, %(kind)s, %(tag)s, %(created_after)s, %(created_before)s,
+                           %(text)s)
+                  and not exists (
+                      select from tasks twin
+                       where twin.tenant = t.tenant and twin.unique_key = t.unique_key
+                         and twin.id <> t.id
+                         and (twin.unique_scope = 'forever'
+                              or twin.status in ('pending', 'processing', 'retrying')))
+                order by t.created_at, t.id
+                limit %(limit)s) as one
 ), chosen as (
     select max(id) as id
       from found
