@@ -27,6 +27,6 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:  # noqa: ARG001
     if isinstance(key, str) and _KEY.fullmatch(key):
         headers["Idempotency-Key"] = f'"{uuid.uuid4().hex}"'
     if isinstance(cursor, str) and len(cursor) <= _LONGEST_CURSOR and not _CURSOR.fullmatch(cursor):
-        query["cursor"] = "before-1000"
+        query["cursor"] = "before-4000000000000000-1000"
     if str(headers.get("Prefer", "")).startswith("wait="):
         headers["Prefer"] = "wait=1"

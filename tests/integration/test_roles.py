@@ -35,7 +35,7 @@ def role(own_database_url: str) -> Iterator[tuple[str, str]]:
         except psycopg2.errors.InsufficientPrivilege:
             pytest.skip("TEST_DATABASE_URL names a user who may not create roles")
         for grant in GRANTS:
-            cursor.execute(re.sub(r"\btasks;$", f"{name};", grant))
+            cursor.execute(re.sub(r"\bapp;$", f"{name};", grant))
     parts = parse_dsn(make_dsn(own_database_url))
     place = f"{parts['host']}:{parts.get('port', 5432)}/{parts['dbname']}"
     yield f"postgresql://{name}:test@{place}", own_database_url

@@ -142,7 +142,7 @@ def _responses(route: Route, routes: Sequence[Route]) -> dict[str, Any]:
         told[200] = _answer(route, 200, routes)
         told[200]["description"] = "A task with the unique key is there already; this is it."
     if _may_be_known(route):
-        headers = {"headers": _headers(["ETag"])}
+        headers = {"headers": _headers(_header_names(route))}
         told[304] = {"description": "The client has it already."} | headers
     told |= {status: refusals.reference(status) for status in refusals.statuses(route)}
     return {str(status): told[status] for status in sorted(told)}
