@@ -40,8 +40,10 @@ def ask(many: Many, requests: int) -> int:
     except Fault as fault:
         say(str(fault))
         return 1
-    say(f"no answer of 500 or above, none over {SLOWEST} s")
-    return 0
+    for answer in many.slow:
+        say(answer)
+    say(f"no answer of 500 or above, {len(many.slow) or 'none'} over {SLOWEST} s")
+    return 1 if many.slow else 0
 
 
 def say(text: str) -> None:

@@ -8,9 +8,10 @@ from typing import Any
 
 import schemathesis
 
+from chalicelib.errors import InvalidRequest
+from chalicelib.service.paging import read_cursor
 from chalicelib.web.openapi import operations
 
-_CURSOR = re.compile(r"before-[0-9]{1,19}")
 _KEY = re.compile(operations.PARAMETERS["Idempotency-Key"]["schema"]["pattern"])
 _LONGEST_CURSOR = 100  # characters
 
@@ -26,7 +27,15 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:  # noqa: ARG001
     key, cursor = headers.get("Idempotency-Key"), query.get("cursor")
     if isinstance(key, str) and _KEY.fullmatch(key):
         headers["Idempotency-Key"] = f'"{uuid.uuid4().hex}"'
-    if isinstance(cursor, str) and len(cursor) <= _LONGEST_CURSOR and not _CURSOR.fullmatch(cursor):
-        query["cursor"] = "before-4000000000000000-1000"
+    if isinstance(cursor, str) and len(cursor) <= _LONGEST_CURSOR and _is_foreign(cursor):
+        del query["cursor"]
     if str(headers.get("Prefer", "")).startswith("wait="):
         headers["Prefer"] = "wait=1"
+
+
+def _is_foreign(cursor: str) -> bool:
+    try:
+        read_cursor(cursor)
+    except InvalidRequest:
+        return True
+    return False
