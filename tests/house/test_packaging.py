@@ -101,8 +101,7 @@ def test_the_queues_are_merged_into_the_template_and_feed_the_worker(package: Pa
     assert {"/tasks", "/tasks/{task_id}"} <= api["DefinitionBody"]["paths"].keys()
     assert {"MISSING_AUTHENTICATION_TOKEN", "DEFAULT_5XX"} <= api["GatewayResponses"].keys()
     # scripts/keys.sh finds it by this name, however the stage was deployed.
-    admin = resources["Admin"]["Properties"]
-    assert admin["FunctionName"] == {"Fn::Sub": "${AWS::StackName}-admin"}
+    assert resources["Admin"]["Properties"]["FunctionName"] == "tasks-prod-admin"
 
 
 @pytest.mark.timeout(300)
@@ -175,6 +174,9 @@ def test_a_requirement_without_a_wheel_is_an_error_and_no_package() -> None:
     [
         ("chalice.awsclient", "TypedAWSClient"),
         ("chalice.package", "SAMTemplateGenerator"),
+        ("chalice.package", "TemplateMergePostProcessor"),
+        ("chalice.deploy.appgraph", "ApplicationGraphBuilder"),
+        ("chalice.deploy.deployer", "PolicyGenerator"),
         ("chalice.deploy.packager", "LambdaDeploymentPackager"),
         ("chalice.local", "ThreadedHTTPServer"),
     ],

@@ -85,7 +85,7 @@ def _is_wanted(name: str) -> bool:
 
 def _compile(folder: Path) -> None:
     # In a process of its own: what is compiled depends on what else a process has seen.
-    command = [sys.executable, "-I", "-c", _COMPILE, folder, HOME]
+    command = [sys.executable, "-I", "-c", _COMPILE, str(folder), HOME]
     subprocess.run(command, check=True)  # noqa: S603  (our own program)
 
 
