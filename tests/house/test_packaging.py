@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
-import shutil
 import subprocess
 import sys
 import types
@@ -18,32 +16,11 @@ from chalice.deploy import packager
 
 from chalicelib import chalice_cli
 from chalicelib.chalice_cli import archive as archive_of_ours
+from tests.packages import copied, packaged
 
 ROOT = Path(__file__).parents[2]
-CHALICE = Path(sys.executable).with_name("chalice")
-
-
 #: The most that the package may have, in bytes.
 BUDGET = 9_000_000
-
-
-def copied(folder: Path) -> Path:
-    """Return a copy of the app, without what earlier packaging left."""
-    ignore = shutil.ignore_patterns("__pycache__", "deployments", "deployed")
-    return Path(shutil.copytree(ROOT / "chalice_app", folder / "app", ignore=ignore))
-
-
-def packaged(app: Path, out: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    """Package with no more than Chalice's own command."""
-    return subprocess.run(
-        [CHALICE, "package", "--stage", "prod", *more, str(out)],
-        cwd=app,
-        env={**os.environ, "AWS_DEFAULT_REGION": "us-east-1"},
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -101,8 +78,7 @@ def test_the_queues_are_merged_into_the_template_and_feed_the_worker(package: Pa
     assert {"/tasks", "/tasks/{task_id}"} <= api["DefinitionBody"]["paths"].keys()
     assert {"MISSING_AUTHENTICATION_TOKEN", "DEFAULT_5XX"} <= api["GatewayResponses"].keys()
     # scripts/keys.sh finds it by this name, however the stage was deployed.
-    admin = resources["Admin"]["Properties"]
-    assert admin["FunctionName"] == {"Fn::Sub": "${AWS::StackName}-admin"}
+    assert resources["Admin"]["Properties"]["FunctionName"] == "tasks-prod-admin"
 
 
 @pytest.mark.timeout(300)
@@ -175,6 +151,9 @@ def test_a_requirement_without_a_wheel_is_an_error_and_no_package() -> None:
     [
         ("chalice.awsclient", "TypedAWSClient"),
         ("chalice.package", "SAMTemplateGenerator"),
+        ("chalice.package", "TemplateMergePostProcessor"),
+        ("chalice.deploy.appgraph", "ApplicationGraphBuilder"),
+        ("chalice.deploy.deployer", "PolicyGenerator"),
         ("chalice.deploy.packager", "LambdaDeploymentPackager"),
         ("chalice.local", "ThreadedHTTPServer"),
     ],
