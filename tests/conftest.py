@@ -125,7 +125,8 @@ def database_url(module_url: str) -> str:
     connection = psycopg2.connect(module_url, options="-c lock_timeout=5s")
     connection.autocommit = True
     with contextlib.closing(connection), connection.cursor() as cursor:
-        cursor.execute("delete from tasks")
+        for table in ("tasks", "api_keys", "idempotency_keys", "tenant_allowances"):
+            cursor.execute(f"delete from {table}")  # noqa: S608  (names of our own)
         cursor.execute("alter table tasks alter id restart")
     return module_url
 

@@ -33,11 +33,23 @@ class Api:
         names = {name.replace("_", "-"): value for name, value in headers.items()}
         return self.client.http.request(method, path, headers=names, body=raw)
 
-    def get(self, path: str) -> HTTPResponse:
-        return self.call("GET", path)
+    def get(self, path: str, **headers: str) -> HTTPResponse:
+        return self.call("GET", path, **headers)
 
-    def post(self, body: Any) -> HTTPResponse:
-        return self.call("POST", "/tasks", body, Content_Type="application/json")
+    def post(self, body: Any, **headers: str) -> HTTPResponse:
+        return self.call("POST", "/tasks", body, Content_Type="application/json", **headers)
+
+    def key(self, tenant: str = "acme", *scopes: str, **more: Any) -> str:
+        """Make a key and return its text; all scopes but admin if none is given."""
+        asked = {"action": "create", "tenant": tenant, "name": "a test's"}
+        wanted = list(scopes) or ["tasks:read", "tasks:write"]
+        made = self.runtime.keys.handle(asked | {"scopes": wanted} | more)
+        return str(made["text"])
+
+
+def bearer(key: str) -> dict[str, str]:
+    """Return the header that shows a key."""
+    return {"Authorization": f"Bearer {key}"}
 
 
 def problem(response: HTTPResponse, status: int) -> dict[str, Any]:
