@@ -105,6 +105,24 @@ CREATE FUNCTION public.attempt_record(task public.tasks, outcome text, error jso
 
 COMMENT ON FUNCTION public.attempt_record(task public.tasks, outcome text, error jsonb) IS 'One entry of tasks.attempts: the attempt the row tells of, and how it ended.';
 
+CREATE FUNCTION public.plain(text text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    RETURN translate(text, '!"#$%&''()*+,-./:;<=>?@[\]^_`{|}~'::text, repeat(' '::text, 32));
+
+COMMENT ON FUNCTION public.plain(text text) IS 'The text without punctuation: else there would be the word -12 in order-12, and not 12.';
+
+CREATE FUNCTION public.search_query(words text) RETURNS tsquery
+    LANGUAGE sql IMMUTABLE
+    RETURN ((NULLIF((plainto_tsquery('simple'::regconfig, public.plain(words)))::text, ''::text) || ':*'::text))::tsquery;
+
+COMMENT ON FUNCTION public.search_query(words text) IS 'All the words; the last one may be the beginning of one.';
+
+CREATE FUNCTION public.bears(task public.tasks, tag text, words text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    RETURN (((tag IS NULL) OR ((task).tags @> ARRAY[tag])) AND ((words IS NULL) OR (to_tsvector('simple'::regconfig, public.plain(((task).title)::text)) @@ public.search_query(words))));
+
+COMMENT ON FUNCTION public.bears(task public.tasks, tag text, words text) IS 'Whether a task has the tag and the words that a client asks for.';
+
 CREATE FUNCTION public.create_tasks(key_id text, proof bytea, nonce bytea, items jsonb, request_key text, request_fingerprint bytea, attempts integer, grace double precision, ahead double precision, rate double precision, burst double precision, open_limit integer) RETURNS TABLE(refusal text, retry_after double precision, replayed boolean, created boolean, task public.tasks)
     LANGUAGE plpgsql
     AS $_$
@@ -220,11 +238,9 @@ begin
     if tag is null and words is null then
         return null;
     end if;
-    select count(*), count(*) filter (
-               where (few_tasks.tag is null or newest.tags @> array[few_tasks.tag])
-                 and (words is null or to_tsvector('simple', newest.title) @@ search_query(words)))
+    select count(*), count(*) filter (where bears(newest.t, few_tasks.tag, words))
       into seen, fitting
-      from (select t.tags, t.title
+      from (select t
               from tasks t
              where t.tenant = few_tasks.tenant
              order by t.created_at desc, t.id desc
@@ -235,9 +251,7 @@ begin
     ids := array(
         select t.id
           from tasks t
-         where t.tenant = few_tasks.tenant
-           and (few_tasks.tag is null or t.tags @> array[few_tasks.tag])
-           and (words is null or to_tsvector('simple', t.title) @@ search_query(words))
+         where t.tenant = few_tasks.tenant and bears(t, few_tasks.tag, words)
          limit most + 1);
     return case when cardinality(ids) <= most then ids end;
 end
@@ -258,17 +272,11 @@ CREATE FUNCTION public.filled(allowance public.tenant_allowances, rate double pr
 
 COMMENT ON FUNCTION public.filled(allowance public.tenant_allowances, rate double precision, burst double precision) IS 'How many tokens an allowance has by now.';
 
-CREATE FUNCTION public.search_query(words text) RETURNS tsquery
+CREATE FUNCTION public.fits(task public.tasks, status text, kind text, created_after timestamp with time zone, created_before timestamp with time zone) RETURNS boolean
     LANGUAGE sql IMMUTABLE
-    RETURN ((NULLIF((plainto_tsquery('simple'::regconfig, words))::text, ''::text) || ':*'::text))::tsquery;
+    RETURN (((status IS NULL) OR ((task).status = status)) AND ((kind IS NULL) OR ((task).kind = kind)) AND ((created_after IS NULL) OR ((task).created_at >= created_after)) AND ((created_before IS NULL) OR ((task).created_at < created_before)));
 
-COMMENT ON FUNCTION public.search_query(words text) IS 'All the words; the last one may be the beginning of one.';
-
-CREATE FUNCTION public.fits(task public.tasks, status text, kind text, tag text, created_after timestamp with time zone, created_before timestamp with time zone, words text) RETURNS boolean
-    LANGUAGE sql IMMUTABLE
-    RETURN (((status IS NULL) OR ((task).status = status)) AND ((kind IS NULL) OR ((task).kind = kind)) AND ((tag IS NULL) OR ((task).tags @> ARRAY[tag])) AND ((created_after IS NULL) OR ((task).created_at >= created_after)) AND ((created_before IS NULL) OR ((task).created_at < created_before)) AND ((words IS NULL) OR (to_tsvector('simple'::regconfig, ((task).title)::text) @@ public.search_query(words))));
-
-COMMENT ON FUNCTION public.fits(task public.tasks, status text, kind text, tag text, created_after timestamp with time zone, created_before timestamp with time zone, words text) IS 'Whether a task is what a client asks for; null asks for any. Dissolves in the statement that calls it, before that is planned.';
+COMMENT ON FUNCTION public.fits(task public.tasks, status text, kind text, created_after timestamp with time zone, created_before timestamp with time zone) IS 'Whether a task is what a client asks for; null asks for any. Like bears it dissolves in the statement that calls it, before that is planned.';
 
 CREATE FUNCTION public.welcome(tenant text, many integer, rate double precision, burst double precision, open_limit integer) RETURNS TABLE(refusal text, retry_after double precision)
     LANGUAGE plpgsql
@@ -355,7 +363,7 @@ CREATE INDEX tasks_of_tenant ON public.tasks USING btree (tenant, created_at, id
 
 CREATE INDEX tasks_processing ON public.tasks USING btree (id) WHERE (status = 'processing'::text);
 
-CREATE INDEX tasks_search ON public.tasks USING gin (tags, to_tsvector('simple'::regconfig, (title)::text));
+CREATE INDEX tasks_search ON public.tasks USING gin (tags, to_tsvector('simple'::regconfig, public.plain((title)::text)));
 
 CREATE INDEX tasks_to_dispatch ON public.tasks USING btree (dispatch_after) WHERE (status = ANY (ARRAY['pending'::text, 'retrying'::text]));
 

@@ -45,7 +45,7 @@ select caller.refusal, t.id, t.attempts, t.status, t.attempt, t.started_at, t.fi
 -- name: list_tasks
 -- A filter that is null is folded away before the plan is made. Those that no index answers in the
 -- order of the pages, tag and text, are looked up first: either there are few tasks, or a walk
--- through the newest ones soon meets a page of them.
+-- through the newest ones soon meets a page of them (and the `or` keeps it a walk).
 with caller as materialized (
     select tenant, refusal from admit(%(key_id)s, %(proof)s, %(nonce)s, 'tasks:read')
 ), few as materialized (
@@ -61,8 +61,8 @@ select caller.refusal, page.id, page.kind, page.title, page.description, page.pa
                and t.tenant = caller.tenant
                and (%(before_id)s::bigint is null
                     or (t.created_at, t.id) < (%(before)s::timestamptz, %(before_id)s))
-               and fits(t, %(status)s, %(kind)s, %(tag)s, %(created_after)s, %(created_before)s,
-                        %(text)s)
+               and fits(t, %(status)s, %(kind)s, %(created_after)s, %(created_before)s)
+               and (few.ids is not null or bears(t, %(tag)s, %(text)s))
              order by t.created_at desc, t.id desc
              limit %(limit)s)
            union all
@@ -71,8 +71,7 @@ select caller.refusal, page.id, page.kind, page.title, page.description, page.pa
                and t.tenant = caller.tenant
                and (%(before_id)s::bigint is null
                     or (t.created_at, t.id) < (%(before)s::timestamptz, %(before_id)s))
-               and fits(t, %(status)s, %(kind)s, %(tag)s, %(created_after)s, %(created_before)s,
-                        %(text)s)
+               and fits(t, %(status)s, %(kind)s, %(created_after)s, %(created_before)s)
              order by t.created_at desc, t.id desc
              limit %(limit)s)) as page on true
  order by page.created_at desc, page.id desc
@@ -462,8 +461,8 @@ with caller as materialized (
                  from tasks t
                 where t.tenant = caller.tenant
                   and t.status = %(status)s and t.status in ('failed', 'cancelled')
-                  and fits(t, null, %(kind)s, %(tag)s, %(created_after)s, %(created_before)s,
-                           %(text)s)
+                  and fits(t, null, %(kind)s, %(created_after)s, %(created_before)s)
+                  and bears(t, %(tag)s, %(text)s)
                   and not exists (
                       select from tasks twin
                        where twin.tenant = t.tenant and twin.unique_key = t.unique_key

@@ -15,12 +15,19 @@ create unique index tasks_unique on tasks (tenant, unique_key)
  where unique_key is not null
    and (unique_scope = 'forever' or status in ('pending', 'processing', 'retrying'));
 
+create function plain(text text) returns text
+    language sql immutable
+    return translate(text, '!"#$%&''()*+,-./:;<=>?@[\]^_`{|}~', repeat(' ', 32));
+
+comment on function plain is
+    'The text without punctuation: else there would be the word -12 in order-12, and not 12.';
+
 -- For lists, newest first; each answers one filter in the order of the pages, and any range of
 -- time with it.
 create index tasks_of_tenant on tasks (tenant, created_at, id);
 create index tasks_by_status on tasks (tenant, status, created_at, id);
 create index tasks_by_kind on tasks (tenant, kind, created_at, id);
-create index tasks_search on tasks using gin (tags, to_tsvector('simple', title));
+create index tasks_search on tasks using gin (tags, to_tsvector('simple', plain(title)));
 
 -- A key is shown once, when it is made; here is only what proves it.
 create table api_keys (
@@ -94,24 +101,28 @@ comment on function filled is 'How many tokens an allowance has by now.';
 
 create function search_query(words text) returns tsquery
     language sql immutable
-    return (nullif(plainto_tsquery('simple', words)::text, '') || ':*')::tsquery;
+    return (nullif(plainto_tsquery('simple', plain(words))::text, '') || ':*')::tsquery;
 
 comment on function search_query is 'All the words; the last one may be the beginning of one.';
 
 create function fits(
-    task tasks, status text, kind text, tag text, created_after timestamptz,
-    created_before timestamptz, words text) returns boolean
+    task tasks, status text, kind text, created_after timestamptz, created_before timestamptz)
+    returns boolean
     language sql immutable
     return (fits.status is null or task.status = fits.status)
        and (fits.kind is null or task.kind = fits.kind)
-       and (fits.tag is null or task.tags @> array[fits.tag])
        and (fits.created_after is null or task.created_at >= fits.created_after)
-       and (fits.created_before is null or task.created_at < fits.created_before)
-       and (words is null or to_tsvector('simple', task.title) @@ search_query(words));
+       and (fits.created_before is null or task.created_at < fits.created_before);
+
+create function bears(task tasks, tag text, words text) returns boolean
+    language sql immutable
+    return (bears.tag is null or task.tags @> array[bears.tag])
+       and (words is null or to_tsvector('simple', plain(task.title)) @@ search_query(words));
 
 comment on function fits is
-    'Whether a task is what a client asks for; null asks for any. Dissolves in the statement that '
-    'calls it, before that is planned.';
+    'Whether a task is what a client asks for; null asks for any. Like bears it dissolves in the '
+    'statement that calls it, before that is planned.';
+comment on function bears is 'Whether a task has the tag and the words that a client asks for.';
 
 create function few_tasks(tenant text, tag text, words text) returns bigint[]
     language plpgsql stable
@@ -127,11 +138,9 @@ begin
     if tag is null and words is null then
         return null;
     end if;
-    select count(*), count(*) filter (
-               where (few_tasks.tag is null or newest.tags @> array[few_tasks.tag])
-                 and (words is null or to_tsvector('simple', newest.title) @@ search_query(words)))
+    select count(*), count(*) filter (where bears(newest.t, few_tasks.tag, words))
       into seen, fitting
-      from (select t.tags, t.title
+      from (select t
               from tasks t
              where t.tenant = few_tasks.tenant
              order by t.created_at desc, t.id desc
@@ -142,9 +151,7 @@ begin
     ids := array(
         select t.id
           from tasks t
-         where t.tenant = few_tasks.tenant
-           and (few_tasks.tag is null or t.tags @> array[few_tasks.tag])
-           and (words is null or to_tsvector('simple', t.title) @@ search_query(words))
+         where t.tenant = few_tasks.tenant and bears(t, few_tasks.tag, words)
          limit most + 1);
     return case when cardinality(ids) <= most then ids end;
 end
