@@ -40,7 +40,8 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     app = copied(tmp_path, bare=True)
     file = app / ".chalice" / "config.json"
     config = json.loads(file.read_text(encoding="utf-8"))
-    config["stages"]["prod"]["environment_variables"]["DATABASE_SECRET_ARN"] = ARN
+    told = config["stages"]["prod"]["environment_variables"]
+    told.update(DATABASE_SECRET_ARN=ARN, DATABASE_TLS="rds")
     file.write_text(json.dumps(config))
     monkeypatch.setattr(command, "APP", app)
     return app
