@@ -12,6 +12,7 @@ from chalicelib.schemas import (
     Batch,
     Created,
     Health,
+    Kinds,
     ListQuery,
     NewBatch,
     NewTask,
@@ -24,7 +25,7 @@ from chalicelib.schemas import (
 from chalicelib.settings import Settings
 
 if TYPE_CHECKING:
-    from chalice.app import CloudWatchEvent, Response, SQSEvent
+    from chalice.app import CloudWatchEvent, SQSEvent
 
     from chalicelib.web import Call
 
@@ -122,22 +123,39 @@ def readyz(call: Call[None]) -> Health:  # noqa: ARG001
     return runtime.current().readiness()
 
 
+@app.route("/kinds", methods=["GET"])
+@web.endpoint(app)
+def list_kinds(call: Call[None]) -> Kinds:  # noqa: ARG001
+    """List the kinds of tasks, with the JSON Schema of their payloads."""
+    return runtime.current().kinds()
+
+
+@app.route("/openapi.json", methods=["GET"])
+@web.page(app, "application/json")
+def openapi(root: str) -> str:
+    """Describe this API in OpenAPI 3.1."""
+    return web.description(app, root)
+
+
 @app.route("/docs", methods=["GET"])
-def docs() -> Response:
-    """Show the API's description as a page on which it can be tried."""
-    return web.page(app, "docs/index.html")
+@web.page(app, "text/html")
+def docs(root: str) -> str:
+    """Show this API on a page, to read and to try."""
+    return web.html_file("docs/index.html", root)
 
 
 @app.route("/docs/viewer.js", methods=["GET"])
-def docs_viewer() -> Response:
+@web.page(app, "text/javascript")
+def docs_viewer(root: str) -> str:  # noqa: ARG001
     """Show the script of that page."""
-    return web.page(app, "docs/viewer.js")
+    return web.file("docs/viewer.js")
 
 
 @app.route("/docs/openapi-explorer.min.js", methods=["GET"])
-def docs_library() -> Response:
+@web.page(app, "text/javascript")
+def docs_library(root: str) -> str:  # noqa: ARG001
     """Show the library that the page is drawn with."""
-    return web.page(app, "docs/openapi-explorer.min.js")
+    return web.file("docs/openapi-explorer.min.js")
 
 
 @app.on_sqs_message(

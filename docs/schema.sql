@@ -105,12 +105,30 @@ CREATE FUNCTION public.attempt_record(task public.tasks, outcome text, error jso
 
 COMMENT ON FUNCTION public.attempt_record(task public.tasks, outcome text, error jsonb) IS 'One entry of tasks.attempts: the attempt the row tells of, and how it ended.';
 
+CREATE FUNCTION public.plain(text text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    RETURN translate(text, '!"#$%&''()*+,-./:;<=>?@[\]^_`{|}~'::text, repeat(' '::text, 32));
+
+COMMENT ON FUNCTION public.plain(text text) IS 'The text without punctuation: else there would be the word -12 in order-12, and not 12.';
+
+CREATE FUNCTION public.search_query(words text) RETURNS tsquery
+    LANGUAGE sql IMMUTABLE
+    RETURN ((NULLIF((plainto_tsquery('simple'::regconfig, public.plain(words)))::text, ''::text) || ':*'::text))::tsquery;
+
+COMMENT ON FUNCTION public.search_query(words text) IS 'All the words; the last one may be the beginning of one.';
+
+CREATE FUNCTION public.bears(task public.tasks, tag text, words text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    RETURN (((tag IS NULL) OR ((task).tags @> ARRAY[tag])) AND ((words IS NULL) OR (to_tsvector('simple'::regconfig, public.plain(((task).title)::text)) @@ public.search_query(words))));
+
+COMMENT ON FUNCTION public.bears(task public.tasks, tag text, words text) IS 'Whether a task has the tag and the words that a client asks for.';
+
 CREATE FUNCTION public.create_tasks(key_id text, proof bytea, nonce bytea, items jsonb, request_key text, request_fingerprint bytea, attempts integer, grace double precision, ahead double precision, rate double precision, burst double precision, open_limit integer) RETURNS TABLE(refusal text, retry_after double precision, replayed boolean, created boolean, task public.tasks)
     LANGUAGE plpgsql
     AS $_$
 declare
     caller record;
-    known record;
+    known idempotency_keys;
     many constant integer := jsonb_array_length(items);
     new_ids bigint[];
     ids bigint[];
@@ -123,38 +141,39 @@ begin
         return;
     end if;
 
-    -- Two requests with one key at once: the second waits at the index for the end of the first.
+    -- Two requests with one key at once: the second waits at the index for the end of the first, and
+    -- is not counted against a limit, for it makes nothing.
     new_ids := array(select nextval('tasks_id_seq') from generate_series(1, many));
-    loop
-        if request_key is not null then
-            select k.fingerprint, k.task_ids into known
-              from idempotency_keys k
-             where k.tenant = caller.tenant and k.key = request_key;
-            if found and known.fingerprint <> request_fingerprint then
-                refusal := 'reused';
-                return next;
-                return;
-            elsif found then
-                return query
-                    select null::text, null::float8, true, false, t
-                      from unnest(known.task_ids) with ordinality as asked (id, number)
-                           left join tasks t on t.id = asked.id
-                     order by asked.number;
-                return;
-            end if;
-        end if;
-        select w.refusal, w.retry_after into refusal, retry_after
-          from welcome(caller.tenant, many, rate, burst, open_limit) w;
-        if refusal is not null then
+    while request_key is not null loop
+        select k.* into known
+          from idempotency_keys k
+         where k.tenant = caller.tenant and k.key = request_key;
+        if found and known.fingerprint <> request_fingerprint then
+            refusal := 'reused';
             return next;
             return;
+        elsif found then
+            return query
+                select null::text, null::float8, true, t.created_at = known.created_at, t
+                  from unnest(known.task_ids) with ordinality as asked (id, number)
+                       left join tasks t on t.id = asked.id
+                 order by asked.number;
+            return;
         end if;
-        exit when request_key is null;
         insert into idempotency_keys (tenant, key, fingerprint, task_ids)
         values (caller.tenant, request_key, request_fingerprint, new_ids)
             on conflict do nothing;
         exit when found;
     end loop;
+
+    -- Only what is new takes tokens, and what is refused does not use up its key.
+    select w.refusal, w.retry_after into refusal, retry_after
+      from welcome(caller.tenant, many, rate, burst, open_limit) w;
+    if refusal is not null then
+        delete from idempotency_keys k where k.tenant = caller.tenant and k.key = request_key;
+        return next;
+        return;
+    end if;
 
     insert into tasks (id, tenant, kind, title, description, payload, attempt_limit, expires_at,
                        tags, unique_key, unique_scope, run_at, dispatch_after)
@@ -173,6 +192,7 @@ begin
                  unique_scope, number)
            cross join lateral (select greatest(now(), coalesce(
                w.run_at, now() + make_interval(secs => coalesce(w.delay, 0)))) as run_at) as due
+     order by w.unique_key  -- so that two batches never wait for each other
         on conflict do nothing;
 
     ids := new_ids;
@@ -204,6 +224,41 @@ $_$;
 
 COMMENT ON FUNCTION public.create_tasks(key_id text, proof bytea, nonce bytea, items jsonb, request_key text, request_fingerprint bytea, attempts integer, grace double precision, ahead double precision, rate double precision, burst double precision, open_limit integer) IS 'Creates all of the items or none, in their order. A request with a known key is answered with the tasks it made (a null where one is gone), an item whose unique key is taken with the task that has it.';
 
+CREATE FUNCTION public.few_tasks(tenant text, tag text, words text) RETURNS bigint[]
+    LANGUAGE plpgsql STABLE
+    SET enable_seqscan TO 'off'
+    AS $$
+declare
+    most constant integer := 1000;
+    sample constant integer := 500;
+    seen bigint;
+    fitting bigint;
+    ids bigint[];
+begin
+    if tag is null and words is null then
+        return null;
+    end if;
+    select count(*), count(*) filter (where bears(newest.t, few_tasks.tag, words))
+      into seen, fitting
+      from (select t
+              from tasks t
+             where t.tenant = few_tasks.tenant
+             order by t.created_at desc, t.id desc
+             limit sample) as newest;
+    if seen < sample or fitting >= sample / 50 then
+        return null;
+    end if;
+    ids := array(
+        select t.id
+          from tasks t
+         where t.tenant = few_tasks.tenant and bears(t, few_tasks.tag, words)
+         limit most + 1);
+    return case when cardinality(ids) <= most then ids end;
+end
+$$;
+
+COMMENT ON FUNCTION public.few_tasks(tenant text, tag text, words text) IS 'The tasks that have the tag and the words, if they are few; null if a walk through the newest ones soon meets a page of them. Looked at and counted, because the planner may guess that of a million tasks five thousand have a tag that none has.';
+
 CREATE TABLE public.tenant_allowances (
     tenant text NOT NULL,
     tokens double precision NOT NULL,
@@ -217,11 +272,11 @@ CREATE FUNCTION public.filled(allowance public.tenant_allowances, rate double pr
 
 COMMENT ON FUNCTION public.filled(allowance public.tenant_allowances, rate double precision, burst double precision) IS 'How many tokens an allowance has by now.';
 
-CREATE FUNCTION public.search_query(words text) RETURNS tsquery
+CREATE FUNCTION public.fits(task public.tasks, status text, kind text, created_after timestamp with time zone, created_before timestamp with time zone) RETURNS boolean
     LANGUAGE sql IMMUTABLE
-    RETURN ((NULLIF((plainto_tsquery('simple'::regconfig, words))::text, ''::text) || ':*'::text))::tsquery;
+    RETURN (((status IS NULL) OR ((task).status = status)) AND ((kind IS NULL) OR ((task).kind = kind)) AND ((created_after IS NULL) OR ((task).created_at >= created_after)) AND ((created_before IS NULL) OR ((task).created_at < created_before)));
 
-COMMENT ON FUNCTION public.search_query(words text) IS 'All the words; the last one may be the beginning of one.';
+COMMENT ON FUNCTION public.fits(task public.tasks, status text, kind text, created_after timestamp with time zone, created_before timestamp with time zone) IS 'Whether a task is what a client asks for; null asks for any. Like bears it dissolves in the statement that calls it, before that is planned.';
 
 CREATE FUNCTION public.welcome(tenant text, many integer, rate double precision, burst double precision, open_limit integer) RETURNS TABLE(refusal text, retry_after double precision)
     LANGUAGE plpgsql
@@ -294,11 +349,9 @@ ALTER TABLE ONLY public.tenant_allowances
 
 CREATE INDEX idempotency_keys_by_age ON public.idempotency_keys USING btree (created_at);
 
-CREATE INDEX tasks_by_kind ON public.tasks USING btree (tenant, kind, id);
+CREATE INDEX tasks_by_kind ON public.tasks USING btree (tenant, kind, created_at, id);
 
-CREATE INDEX tasks_by_status ON public.tasks USING btree (tenant, status, id);
-
-CREATE INDEX tasks_created ON public.tasks USING brin (created_at) WITH (pages_per_range='32', autosummarize='on');
+CREATE INDEX tasks_by_status ON public.tasks USING btree (tenant, status, created_at, id);
 
 CREATE INDEX tasks_expiring ON public.tasks USING btree (expires_at) WHERE (status = ANY (ARRAY['pending'::text, 'retrying'::text]));
 
@@ -306,11 +359,11 @@ CREATE INDEX tasks_failed ON public.tasks USING btree (finished_at) WHERE (statu
 
 CREATE INDEX tasks_finished ON public.tasks USING btree (finished_at) WHERE (finished_at IS NOT NULL);
 
-CREATE INDEX tasks_of_tenant ON public.tasks USING btree (tenant, id);
+CREATE INDEX tasks_of_tenant ON public.tasks USING btree (tenant, created_at, id);
 
 CREATE INDEX tasks_processing ON public.tasks USING btree (id) WHERE (status = 'processing'::text);
 
-CREATE INDEX tasks_search ON public.tasks USING gin (tags, to_tsvector('simple'::regconfig, (title)::text));
+CREATE INDEX tasks_search ON public.tasks USING gin (tags, to_tsvector('simple'::regconfig, public.plain((title)::text)));
 
 CREATE INDEX tasks_to_dispatch ON public.tasks USING btree (dispatch_after) WHERE (status = ANY (ARRAY['pending'::text, 'retrying'::text]));
 

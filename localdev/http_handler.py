@@ -93,7 +93,7 @@ class Handler(local.ChaliceRequestHandler):
         self.wfile.flush()
 
     do_GET = do_PUT = do_POST = do_HEAD = _generic_handle  # noqa: N815  (http.server's names)
-    do_DELETE = do_PATCH = do_OPTIONS = _generic_handle  # noqa: N815
+    do_DELETE = do_PATCH = do_OPTIONS = do_TRACE = do_QUERY = _generic_handle  # noqa: N815
 
     def log_message(self, *args: object) -> None:
         """Log nothing: the app's own events are enough."""

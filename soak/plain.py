@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from localdev.mapping.runner import Context
 
 _ZOMBIE = float(os.environ["SOAK_ZOMBIE"])
-# attempt, its limit and release_count are for the oracle: how often the task was begun.
+# attempt to attempts are for the oracle: how often the task was begun.
 _SCHEMA = """
 create table tasks (
     id bigint generated always as identity primary key,
@@ -39,6 +39,7 @@ create table tasks (
     attempt integer not null default 0,
     attempt_limit integer not null default 3,
     release_count integer not null default 0,
+    attempts jsonb not null default '[]',
     created_at timestamptz not null default now(),
     updated_at timestamptz
 )

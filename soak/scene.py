@@ -108,7 +108,7 @@ def start(stack: contextlib.ExitStack, folder: Path, times: Times, options: Opti
     crew = Crew(options.seed, folder / "processes.log")
     stack.callback(crew.dismiss)
     context.set_forkserver_preload(
-        ["soak.lane", "soak.proxy", "soak.clients", f"soak.{options.algorithm}"]
+        ["soak.ahead", "soak.proxy", "soak.clients", f"soak.{options.algorithm}"]
     )
     client = sqs_client(endpoint)
     routes = [

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from chalicelib.errors import StoreUnavailable
+from chalicelib.schemas import TaskChanges
 from localdev import processes
 from localdev.processes import ROOT
 from tests.e2e.stack import eventually
@@ -108,6 +110,35 @@ def test_a_create_whose_reply_was_lost_says_503_and_its_task_completes_all_the_s
     assert far.table.count() == 1
     all_completed(far)
     assert len(far.runs) == 1
+
+
+def test_a_create_with_a_key_whose_reply_was_lost_is_repeated_by_itself_and_makes_one_task(
+    far: Scene, database_proxy: Proxy
+) -> None:
+    database_proxy.cut = Cut(b"create_tasks", reply_end=READY_FOR_QUERY)
+    headers = {"Content-Type": "application/json", "Idempotency-Key": '"a-key"'}
+    body = json.dumps({"title": "a title"}).encode()
+    answers = [
+        far.client.http.request("POST", "/tasks", headers=headers, body=body) for _ in range(2)
+    ]
+    assert database_proxy.cut.times == 0
+    assert [answer.status_code for answer in answers] == [201, 201]
+    assert len({json.loads(answer.body)["id"] for answer in answers}) == 1
+    assert far.table.count() == 1
+    all_completed(far)
+    assert len(far.runs) == 1
+
+
+def test_a_change_whose_reply_was_lost_is_not_repeated_to_be_told_that_it_is_stale(
+    far: Scene, database_proxy: Proxy
+) -> None:
+    number = far.posted(delay_seconds=60)
+    version = far.table.row(number)["created_at"]
+    database_proxy.cut = Cut(b'"changed"', reply_end=READY_FOR_QUERY)
+    desk = far.runtime.serve(None)
+    with pytest.raises(StoreUnavailable):
+        desk.update(number, TaskChanges(title="changed"), versions=[version])
+    assert far.table.row(number)["title"] == "changed"
 
 
 REFUSALS = {

@@ -46,3 +46,9 @@ def api_of(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calla
 @pytest.fixture
 def api(api_of: Callable[..., Api]) -> Api:
     return api_of()
+
+
+@pytest.fixture
+def keyed(api_of: Callable[..., Api]) -> Api:
+    """The app as it is deployed: every request needs a key."""
+    return api_of(auth="keys")

@@ -18,8 +18,6 @@ from tests.fakes import FakeContext
 from tests.integration.api import Api, bearer, problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tests.fakes import Heard
 
 CREATE = {
@@ -37,12 +35,7 @@ def ask(event: Any) -> dict[str, Any]:
     return answer
 
 
-@pytest.fixture
-def api(api_of: Callable[..., Api]) -> Api:
-    return api_of(auth="keys")
-
-
-@pytest.mark.usefixtures("api")
+@pytest.mark.usefixtures("keyed")
 def test_a_new_key_is_answered_with_its_text_and_what_is_kept_of_it() -> None:
     made = ask(CREATE | {"lifetime_days": 1.5})
     assert ask({"action": "list"}) == {"keys": [made["key"]]}
@@ -60,28 +53,27 @@ def test_a_new_key_is_answered_with_its_text_and_what_is_kept_of_it() -> None:
     }
 
 
-def test_a_key_lives_as_long_as_was_asked(api: Api) -> None:
+def test_a_key_lives_as_long_as_was_asked(keyed: Api) -> None:
     ask(CREATE | {"lifetime_days": 0.5})
-    [row] = api.table.run("select expires_at - created_at as life from api_keys")
+    [row] = keyed.table.run("select expires_at - created_at as life from api_keys")
     assert row["life"].total_seconds() == 12 * 60 * 60
 
 
-@pytest.mark.usefixtures("api")
+@pytest.mark.usefixtures("keyed")
 @pytest.mark.parametrize("more", [{}, {"lifetime_days": None}])
 def test_a_key_without_a_lifetime_has_no_end(more: dict[str, Any]) -> None:
     assert ask(CREATE | more)["key"]["expires_at"] is None
 
 
-def test_only_the_hash_of_a_secret_is_kept(api: Api) -> None:
+def test_only_the_hash_of_a_secret_is_kept(keyed: Api) -> None:
     text = ask(CREATE)["text"]
     secret = text[20:]
-    [row] = api.table.run("select * from api_keys")
+    [row] = keyed.table.run("select * from api_keys")
     assert bytes(row.pop("secret_hash")) == hashlib.sha256(secret.encode()).digest()
     assert secret not in str(row)
 
 
-@pytest.mark.usefixtures("api")
-def test_keys_are_listed_by_tenant_oldest_first() -> None:
+def test_keys_are_listed_by_tenant_oldest_first(keyed: Api) -> None:
     names = {"acme": ["one", "two"], "umbra": ["three"]}
     for tenant, of_tenant in names.items():
         for name in of_tenant:
@@ -91,40 +83,45 @@ def test_keys_are_listed_by_tenant_oldest_first() -> None:
         assert [(key["tenant"], key["name"]) for key in listed] == [
             (tenant, name) for name in of_tenant
         ]
-    assert len(ask({"action": "list"})["keys"]) == 3
+    everybodys = [key["id"] for key in ask({"action": "list"})["keys"]]
+    kept = keyed.table.run("select id from api_keys order by tenant, created_at")
+    assert everybodys == [row["id"] for row in kept]
+    assert len(everybodys) == 3
     assert ask({"action": "list", "tenant": "nobody"}) == {"keys": []}
 
 
-def test_a_revoked_key_is_dead_at_once_and_revoking_it_again_changes_nothing(api: Api) -> None:
+def test_a_revoked_key_is_dead_at_once_and_revoking_it_again_changes_nothing(keyed: Api) -> None:
     made = ask(CREATE)
     headers = bearer(made["text"])
-    assert api.get("/tasks", **headers).status_code == 200
+    assert keyed.get("/tasks", **headers).status_code == 200
     revoked = ask({"action": "revoke", "id": made["key"]["id"]})
     assert revoked["key"]["state"] == "revoked"
-    assert problem(api.get("/tasks", **headers), 401)["detail"] == "The key is revoked."
+    assert problem(keyed.get("/tasks", **headers), 401)["detail"] == "The key is revoked."
     assert ask({"action": "revoke", "id": made["key"]["id"]}) == revoked
 
 
-def test_the_state_that_is_listed_is_the_one_that_requests_meet(api: Api) -> None:
+def test_the_state_that_is_listed_is_the_one_that_requests_meet(keyed: Api) -> None:
     texts = {state: ask(CREATE)["text"] for state in ("live", "expired", "revoked")}
-    api.table.run("update api_keys set expires_at = now() where id = %s", [texts["expired"][3:19]])
+    keyed.table.run(
+        "update api_keys set expires_at = now() where id = %s", [texts["expired"][3:19]]
+    )
     ask({"action": "revoke", "id": texts["revoked"][3:19]})
     states = {key["id"]: key["state"] for key in ask({"action": "list"})["keys"]}
     for state, text in texts.items():
         assert states[text[3:19]] == state
-        status = api.get("/tasks", **bearer(text)).status_code
+        status = keyed.get("/tasks", **bearer(text)).status_code
         assert status == (200 if state == "live" else 401)
 
 
-def test_a_key_is_rotated_without_a_moment_in_which_none_counts(api: Api) -> None:
+def test_a_key_is_rotated_without_a_moment_in_which_none_counts(keyed: Api) -> None:
     old = ask(CREATE)["text"]
     new = ask(CREATE)["text"]
-    assert [api.get("/tasks", **bearer(key)).status_code for key in (old, new)] == [200, 200]
+    assert [keyed.get("/tasks", **bearer(key)).status_code for key in (old, new)] == [200, 200]
     ask({"action": "revoke", "id": old[3:19]})
-    assert [api.get("/tasks", **bearer(key)).status_code for key in (old, new)] == [401, 200]
+    assert [keyed.get("/tasks", **bearer(key)).status_code for key in (old, new)] == [401, 200]
 
 
-@pytest.mark.usefixtures("api")
+@pytest.mark.usefixtures("keyed")
 def test_an_unknown_id_is_told_so() -> None:
     with pytest.raises(KeyNotFound, match="There is no key with this id"):
         ask({"action": "revoke", "id": "0" * 16})
@@ -161,33 +158,33 @@ BAD_EVENTS: list[tuple[Any, list[str]]] = [
 
 @pytest.mark.parametrize(("event", "rules"), BAD_EVENTS)
 def test_a_bad_event_is_told_all_its_broken_rules_and_does_nothing(
-    api: Api, event: Any, rules: list[str]
+    keyed: Api, event: Any, rules: list[str]
 ) -> None:
     with pytest.raises(InvalidRequest) as caught:
         front_door.admin(event, FakeContext())
     assert [rule for rule in rules if rule not in str(caught.value)] == []
-    assert api.table.run("select * from api_keys") == []
+    assert keyed.table.run("select * from api_keys") == []
 
 
 @pytest.mark.parametrize(
     "tenant", ["a", "0", "a-b_c", "x" * 63, "", "-a", "_", "A", "ä", "a b", "a\n", "\na", "x" * 64]
 )
-def test_the_rule_for_a_tenants_name_is_the_tables_own(api: Api, tenant: str) -> None:
+def test_the_rule_for_a_tenants_name_is_the_tables_own(keyed: Api, tenant: str) -> None:
     statement = """
         insert into api_keys (id, tenant, name, secret_hash, scopes)
         values ('k', %s, 'n', sha256(''), '{admin}')
     """
     try:
-        api.table.run(statement, [tenant])
+        keyed.table.run(statement, [tenant])
         taken = True
     except psycopg2.errors.CheckViolation:
         taken = False
     assert taken == bool(TENANT.fullmatch(tenant))
 
 
-def test_a_key_is_told_to_its_maker_alone(api: Api, heard: Heard) -> None:
+def test_a_key_is_told_to_its_maker_alone(keyed: Api, heard: Heard) -> None:
     made = ask(CREATE | {"tenant": "canary-tenant", "name": "canary-name"})
-    api.get("/tasks", **bearer(made["text"]))
+    keyed.get("/tasks", **bearer(made["text"]))
     ask({"action": "list"})
     ask({"action": "revoke", "id": made["key"]["id"]})
     lines = "\n".join(JsonLines().format(record) for record in heard.records)

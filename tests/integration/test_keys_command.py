@@ -73,13 +73,8 @@ class Lambda(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def api(api_of: Callable[..., Api]) -> Api:
-    return api_of(auth="keys")
-
-
-@pytest.fixture
 def invoked(
-    api: Api,  # noqa: ARG001  (the app on a database)
+    keyed: Api,  # noqa: ARG001  (the app on a database)
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[type[Lambda]]:
     class Own(Lambda):
@@ -129,18 +124,18 @@ def command(request: pytest.FixtureRequest) -> Callable[..., Command]:
 
 
 def test_a_new_key_is_the_only_line_of_the_output_and_opens_the_api(
-    api: Api, command: Callable[..., Command]
+    keyed: Api, command: Callable[..., Command]
 ) -> None:
     made = command(*NEW, "--scopes", "tasks:read", "--days", "90")
     assert made.returncode == 0, made.stderr
     assert KEY.fullmatch(made.stdout)
     assert "shown this once and not kept" in made.stderr
     assert made.stdout.strip() not in made.stderr
-    assert api.get("/tasks", **bearer(made.stdout.strip())).status_code == 200
+    assert keyed.get("/tasks", **bearer(made.stdout.strip())).status_code == 200
 
 
 def test_keys_are_listed_and_revoked_without_their_secrets(
-    api: Api, command: Callable[..., Command]
+    keyed: Api, command: Callable[..., Command]
 ) -> None:
     text = command(*NEW).stdout.strip()
     other = command("create", "--tenant", "umbra", "--name", "reports").stdout.strip()
@@ -149,7 +144,7 @@ def test_keys_are_listed_and_revoked_without_their_secrets(
     assert len(command("list").stdout.splitlines()) == 2
     ended = command("revoke", text[3:19])
     assert ended.stdout == f"{text[3:19]}  acme  tasks:read,tasks:write  revoked  billing\n"
-    assert [api.get("/tasks", **bearer(key)).status_code for key in (text, other)] == [401, 200]
+    assert [keyed.get("/tasks", **bearer(key)).status_code for key in (text, other)] == [401, 200]
 
 
 def test_json_is_the_whole_answer(command: Callable[..., Command]) -> None:

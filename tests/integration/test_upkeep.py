@@ -19,6 +19,7 @@ from tests.world import DAY, OTHER_TOKEN, allowed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from datetime import datetime
 
     from tests.world import World
 
@@ -179,14 +180,14 @@ def test_finished_tasks_are_purged_after_the_retention(
 def test_a_list_shows_every_task_once_while_others_are_added(world: World) -> None:
     ids = [world.table.arrange("pending") for _ in range(7)]
     seen: list[int] = []
-    before: int | None = None
+    before: tuple[datetime, int] | None = None
     any_task = dict.fromkeys(
         ("status", "kind", "tag", "created_after", "created_before", "text"), None
     )
     while page := world.clients.list_tasks(before=before, limit=3, **any_task):
         seen += [found.task.id for found in page]
         assert len(seen) <= 7
-        before = page[-1].task.id
+        before = (page[-1].task.created_at, page[-1].task.id)
         world.table.arrange("pending")
     assert seen == ids[::-1]
 

@@ -62,8 +62,8 @@ class TaskPage(BaseModel):
 class Created(BaseModel):
     """What became of a request for a new task.
 
-    ``created`` is False where a unique key was taken, ``replayed`` True where the request was
-    answered before.
+    ``created`` is False where a unique key was taken. ``replayed`` is True where the request was
+    answered before; ``created`` then is what it was answered.
     """
 
     task: TaskView
@@ -108,6 +108,20 @@ class Retried(BaseModel):
 
     ids: list[int]
     more: bool
+
+
+class KindView(BaseModel):
+    """A kind of task; ``payload`` is the JSON Schema that its payload has to fit, if it has one."""
+
+    kind: str
+    description: str | None
+    payload: dict[str, Any] | None
+
+
+class Kinds(BaseModel):
+    """Every kind that has a handler, by name."""
+
+    items: list[KindView]
 
 
 class Health(BaseModel):

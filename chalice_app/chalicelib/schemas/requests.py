@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from chalicelib.schemas.fields import (  # noqa: TC001  (pydantic reads them)
+from chalicelib.schemas.fields import (
     Delay,
     Description,
-    Digits,
     Kind,
+    Many,
     Moment,
+    PageSize,
     Payload,
     Tag,
     Tags,
     Title,
     Words,
+    storable,
 )
 from chalicelib.task import Status  # noqa: TC001  (pydantic reads it)
 
@@ -68,12 +70,20 @@ class NewTask(_Begin):
         return columns | {"delay": self.delay_seconds or 0}
 
 
+def _as_small_as_one_alone(task: NewTask) -> NewTask:
+    storable(task.model_dump(mode="json", exclude_unset=True))
+    return task
+
+
 class NewBatch(BaseModel):
     """Tasks to create, all or none."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    tasks: Annotated[list[NewTask], Field(min_length=1, max_length=1000)]
+    tasks: Annotated[
+        list[Annotated[NewTask, AfterValidator(_as_small_as_one_alone)]],
+        Field(min_length=1, max_length=1000),
+    ]
 
 
 class TaskChanges(_Begin):
@@ -95,9 +105,10 @@ class TaskChanges(_Begin):
         columns = self.model_dump(mode="json", exclude_unset=True)
         if "tags" in columns:
             columns["tags"] = columns["tags"] or []
-        if "delay_seconds" in columns:
-            columns["delay"] = columns.pop("delay_seconds")
-        return columns
+        delay = columns.pop("delay_seconds", None)
+        if "run_at" in columns and columns["run_at"] is None:
+            delay = delay or 0  # without a time, a task begins at once
+        return columns if delay is None else columns | {"delay": delay}
 
 
 class Filter(BaseModel):
@@ -117,7 +128,7 @@ class ListQuery(Filter):
     """The query of GET /tasks."""
 
     status: Status | None = None
-    limit: Annotated[Digits, Field(ge=1, le=100)] = 50
+    limit: PageSize = 50
     cursor: Annotated[str, Field(max_length=100)] | None = None
 
 
@@ -125,4 +136,4 @@ class RetryMany(Filter):
     """Which finished tasks to give new attempts, oldest first."""
 
     status: Literal["failed", "cancelled"] = "failed"
-    limit: Annotated[int, Field(ge=1, le=1000, strict=True)] = 1000
+    limit: Many = 1000

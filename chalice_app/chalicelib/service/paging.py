@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from chalicelib.errors import InvalidRequest
@@ -18,23 +19,32 @@ if TYPE_CHECKING:
 #: Source: AWS Lambda Developer Guide, "Lambda quotas".
 MAX_PAGE_BYTES = 4 * 1024 * 1024
 
-_CURSOR = re.compile(r"before-([0-9]{1,19})")
+_CURSOR = re.compile(r"before-([0-9]{1,16})-([0-9]{1,19})")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 def page(found: Sequence[Found], limit: int) -> TaskPage:
     """Make a page of at most ``limit`` tasks; one more than that tells that there are more."""
     items = list(_fitting([TaskView.of(one.task, one.wait) for one in found[:limit]]))
     more = len(found) > len(items)
-    return TaskPage(items=items, next_cursor=f"before-{items[-1].id}" if more else None)
+    return TaskPage(items=items, next_cursor=_cursor(items[-1]) if more else None)
 
 
-def read_cursor(cursor: str) -> int:
-    """Return the id that the next page begins below; raises InvalidRequest for a foreign cursor."""
+def read_cursor(cursor: str) -> tuple[datetime, int]:
+    """Return the time of creation and the id of the task that the next page begins after.
+
+    Raises InvalidRequest for a foreign cursor.
+    """
     found = _CURSOR.fullmatch(cursor)
     if found is None:
         rule = {"parameter": "cursor", "detail": "is not a next_cursor of this API"}
         raise InvalidRequest.naming([rule])
-    return min(int(found[1]), MAX_ID)
+    return _EPOCH + int(found[1]) * _MICROSECOND, min(int(found[2]), MAX_ID)
+
+
+def _cursor(last: TaskView) -> str:
+    return f"before-{(last.created_at - _EPOCH) // _MICROSECOND}-{last.id}"
 
 
 def _fitting(views: list[TaskView]) -> Iterator[TaskView]:

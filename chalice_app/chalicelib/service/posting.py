@@ -32,14 +32,17 @@ class Post:
 
         Raises EnqueueFailed when SQS cannot be reached and ENQUEUE_FAILURE=fail asks to say so.
         """
-        near = [one for one in found if one.wait <= self._settings.send_ahead]
         try:
-            self._queue.send([one.letter() for one in near])
+            self._queue.send(self._near(found))
         except QueueUnavailable as error:
             if self._settings.enqueue_failure == "fail":
                 self._fail(error)
             else:
                 self._mark(error)
+
+    def send_near(self, found: Sequence[Found]) -> None:
+        """Send what is due before long, of tasks that were stored before."""
+        self.send(self._near(found))
 
     def send(self, letters: Sequence[Letter]) -> None:
         """Send these, of tasks that were stored before."""
@@ -47,6 +50,9 @@ class Post:
             self._queue.send(letters)
         except QueueUnavailable as error:
             self._mark(error)
+
+    def _near(self, found: Sequence[Found]) -> list[Letter]:
+        return [one.letter() for one in found if one.wait <= self._settings.send_ahead]
 
     def _fail(self, error: QueueUnavailable) -> None:
         message = f"Failed to send to SQS: {error}"

@@ -8,16 +8,10 @@ import json
 import logging
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.errors import (
-    EnqueueFailed,
-    Forbidden,
-    InvalidRequest,
-    StoreUnavailable,
-    TaskNotFound,
-    Unauthorized,
-)
+from chalicelib.errors import EnqueueFailed, ServiceError
 from chalicelib.schemas import Attempts, Batch, Created, Retried, TaskPage, TaskView
 from chalicelib.service.attempts import attempts_of
+from chalicelib.service.kinds import check_kind
 from chalicelib.service.paging import page, read_cursor
 from chalicelib.service.waiting import wait_until
 from chalicelib.task import FINAL
@@ -53,12 +47,11 @@ class TaskService:
         sweeper sends one. Raises InvalidRequest for an unknown kind, KeyReused, TooManyRequests,
         and EnqueueFailed when ENQUEUE_FAILURE=fail asks for that instead.
         """
-        self._check_kind(new.kind, "#/kind")
+        check_kind(self._registry, new.kind, new.payload)
         [made] = self._insert([new], key, one=True)
         found: Found = made
         if wait:
-            # The task is there, whoever may look at it and whatever becomes of it.
-            with contextlib.suppress(StoreUnavailable, Unauthorized, Forbidden, TaskNotFound):
+            with contextlib.suppress(ServiceError):  # the task is there, whatever the wait meets
                 found = self._watch(made.task.id, wait, [])
         view = TaskView.of(found.task, found.wait)
         return Created(task=view, created=made.created, replayed=made.replayed)
@@ -66,7 +59,7 @@ class TaskService:
     def create_many(self, batch: NewBatch, *, key: str | None = None) -> Batch:
         """Store all of the tasks or none, then hand them to the queue; raises as ``create``."""
         for number, new in enumerate(batch.tasks):
-            self._check_kind(new.kind, f"#/tasks/{number}/kind")
+            check_kind(self._registry, new.kind, new.payload, "tasks", number)
         made = self._insert(batch.tasks, key, one=False)
         items = [TaskView.of(one.task, one.wait) for one in made]
         return Batch(items=items, replayed=any(one.replayed for one in made))
@@ -99,10 +92,12 @@ class TaskService:
         Raises TaskChanged, IllegalMove and TaskNotFound.
         """
         columns = changes.columns()
+        if "payload" in columns:
+            self._check_payload(task_id, columns["payload"])
         found = self._store.update_task(task_id, columns, versions=versions)
         logger.info("task_changed", extra={"task_id": task_id, "fields": sorted(columns)})
         if found.moved:
-            self._post.send_new([found])
+            self._post.send_near([found])
         return TaskView.of(found.task, found.wait)
 
     def cancel(self, task_id: int) -> TaskView:
@@ -123,23 +118,29 @@ class TaskService:
 
     def retry_many(self, query: RetryMany) -> Retried:
         """Give new attempts to those that fit the filter, up to its limit, the oldest first."""
-        letters = self._store.retry_tasks(**query.model_dump())
+        letters, more = self._store.retry_tasks(**query.model_dump())
         logger.info("tasks_retried_by_hand", extra={"count": len(letters)})
         self._post.send(letters)
         ids = [letter.id for letter in letters]
-        return Retried(ids=ids, more=len(ids) == query.limit)
+        return Retried(ids=ids, more=more)
 
     def delete(self, task_id: int) -> None:
         """Delete a finished task; raises IllegalMove for any other, and TaskNotFound."""
         self._store.delete_task(task_id)
         logger.info("task_deleted", extra={"task_id": task_id})
 
+    def _check_payload(self, task_id: int, payload: Any) -> None:
+        if self._registry.declares:  # else there is nothing to read the kind for
+            kind = self._store.get_task(task_id).task.kind
+            if kind in self._registry.kinds:
+                check_kind(self._registry, kind, payload)
+
     def _insert(self, tasks: Sequence[NewTask], key: str | None, *, one: bool) -> list[Creation]:
         items = [new.columns() for new in tasks]
         fingerprint = None if key is None else _fingerprint(items, one=one)
         made = self._store.insert_tasks(items, key=key, fingerprint=fingerprint)
         _raise_again(made)
-        new = [task for task in made if task.created]
+        new = [task for task in made if task.created and not task.replayed]
         for task in new:
             logger.info("task_created", extra={"task_id": task.task.id, "kind": task.task.kind})
         self._post.send_new(new)
@@ -151,12 +152,6 @@ class TaskService:
             return changed or found.task.status in FINAL
 
         return wait_until(done, lambda: self._store.get_task(task_id), wait)
-
-    def _check_kind(self, kind: str, pointer: str) -> None:
-        if kind not in self._registry.kinds:
-            known = ", ".join(sorted(self._registry.kinds))
-            rule = {"pointer": pointer, "detail": f"is unknown; there are: {known}"}
-            raise InvalidRequest.naming([rule])
 
 
 def _fingerprint(items: list[dict[str, Any]], *, one: bool) -> bytes:

@@ -43,28 +43,38 @@ select caller.refusal, t.id, t.attempts, t.status, t.attempt, t.started_at, t.fi
 
 
 -- name: list_tasks
--- A filter that is null is folded away before the plan is made.
+-- A filter that is null is folded away before the plan is made. Those that no index answers in the
+-- order of the pages, tag and text, are looked up first: either there are few tasks, or a walk
+-- through the newest ones soon meets a page of them (and the `or` keeps it a walk).
 with caller as materialized (
     select tenant, refusal from admit(%(key_id)s, %(proof)s, %(nonce)s, 'tasks:read')
+), few as materialized (
+    select few_tasks(tenant, %(tag)s, %(text)s) as ids from caller
 )
-select caller.refusal, page.*
-  from caller left join lateral (
-           select id, kind, title, description, payload, status, attempt, attempt_limit,
-                  release_count, result, error, run_at, created_at, updated_at, started_at,
-                  finished_at, tags, extract(epoch from run_at - now())::float8 as wait
-             from tasks t
-            where t.tenant = caller.tenant
-              and (%(before)s::bigint is null or t.id < %(before)s)
-              and (%(status)s::text is null or t.status = %(status)s)
-              and (%(kind)s::text is null or t.kind = %(kind)s)
-              and (%(tag)s::text is null or t.tags @> array[%(tag)s])
-              and (%(created_after)s::timestamptz is null or t.created_at >= %(created_after)s)
-              and (%(created_before)s::timestamptz is null or t.created_at < %(created_before)s)
-              and (%(text)s::text is null
-                   or to_tsvector('simple', t.title) @@ search_query(%(text)s))
-            order by t.id desc
-            limit %(limit)s) as page on true
- order by page.id desc
+select caller.refusal, page.id, page.kind, page.title, page.description, page.payload, page.status,
+       page.attempt, page.attempt_limit, page.release_count, page.result, page.error, page.run_at,
+       page.created_at, page.updated_at, page.started_at, page.finished_at, page.tags,
+       extract(epoch from page.run_at - now())::float8 as wait
+  from caller cross join few left join lateral (
+           (select * from tasks t
+             where few.ids is null
+               and t.tenant = caller.tenant
+               and (%(before_id)s::bigint is null
+                    or (t.created_at, t.id) < (%(before)s::timestamptz, %(before_id)s))
+               and fits(t, %(status)s, %(kind)s, %(created_after)s, %(created_before)s)
+               and (few.ids is not null or bears(t, %(tag)s, %(text)s))
+             order by t.created_at desc, t.id desc
+             limit %(limit)s)
+           union all
+           (select * from tasks t
+             where t.id = any (few.ids)
+               and t.tenant = caller.tenant
+               and (%(before_id)s::bigint is null
+                    or (t.created_at, t.id) < (%(before)s::timestamptz, %(before_id)s))
+               and fits(t, %(status)s, %(kind)s, %(created_after)s, %(created_before)s)
+             order by t.created_at desc, t.id desc
+             limit %(limit)s)) as page on true
+ order by page.created_at desc, page.id desc
 
 
 -- name: fail_unqueued_task
@@ -339,7 +349,7 @@ update tasks t
 returning t.id
 
 
--- name: update_task
+-- name: update_task (once)
 -- Only a task that waits, and only if it is still as the client saw it, where it says so.
 with caller as materialized (
     select tenant, refusal from admit(%(key_id)s, %(proof)s, %(nonce)s, 'tasks:write')
@@ -445,22 +455,22 @@ select caller.refusal, t.status as current, m.*, 0::float8 as wait
 with caller as materialized (
     select tenant, refusal from admit(%(key_id)s, %(proof)s, %(nonce)s, 'tasks:write')
 ), found as (
-    select t.id, t.unique_key
-      from tasks t join caller using (tenant)
-     where t.status = %(status)s and t.status in ('failed', 'cancelled')
-       and (%(kind)s::text is null or t.kind = %(kind)s)
-       and (%(tag)s::text is null or t.tags @> array[%(tag)s])
-       and (%(created_after)s::timestamptz is null or t.created_at >= %(created_after)s)
-       and (%(created_before)s::timestamptz is null or t.created_at < %(created_before)s)
-       and (%(text)s::text is null
-            or to_tsvector('simple', t.title) @@ search_query(%(text)s))
-       and not exists (
-           select from tasks twin
-            where twin.tenant = t.tenant and twin.unique_key = t.unique_key and twin.id <> t.id
-              and (twin.unique_scope = 'forever'
-                   or twin.status in ('pending', 'processing', 'retrying')))
-     order by t.id
-     limit %(limit)s
+    select one.id, one.unique_key
+      from caller cross join lateral (
+               select t.id, t.unique_key
+                 from tasks t
+                where t.tenant = caller.tenant
+                  and t.status = %(status)s and t.status in ('failed', 'cancelled')
+                  and fits(t, null, %(kind)s, %(created_after)s, %(created_before)s)
+                  and bears(t, %(tag)s, %(text)s)
+                  and not exists (
+                      select from tasks twin
+                       where twin.tenant = t.tenant and twin.unique_key = t.unique_key
+                         and twin.id <> t.id
+                         and (twin.unique_scope = 'forever'
+                              or twin.status in ('pending', 'processing', 'retrying')))
+                order by t.created_at, t.id
+                limit %(limit)s) as one
 ), chosen as (
     select max(id) as id
       from found
@@ -476,7 +486,8 @@ with caller as materialized (
      where t.id = chosen.id and t.status in ('failed', 'cancelled')
     returning t.id, t.title, t.description
 )
-select caller.refusal, m.id, m.title, m.description
+select caller.refusal, m.id, m.title, m.description,
+       (select count(*) from found) = %(limit)s as more
   from caller left join moved m on true
  order by m.id
 

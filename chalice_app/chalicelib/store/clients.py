@@ -51,8 +51,8 @@ class Found:
 class Creation(Found):
     """A task that was asked for.
 
-    ``created`` is False where it was there: its unique key was taken, or (``replayed``) the
-    request had been answered before.
+    ``created`` is False where it was there: its unique key was taken. ``replayed`` says that the
+    request had been answered before; ``created``, what it was answered then.
     """
 
     created: bool
@@ -122,12 +122,16 @@ class ClientStore:
             raise _absent(task_id)
         return row
 
-    def list_tasks(self, *, before: int | None, limit: int, **filters: Any) -> list[Found]:
-        """Return up to ``limit`` tasks, newest first, older than the id ``before``.
+    def list_tasks(
+        self, *, before: tuple[datetime, int] | None, limit: int, **filters: Any
+    ) -> list[Found]:
+        """Return up to ``limit`` tasks, newest first, after the one that ``before`` names.
 
-        ``filters``: status, kind, tag, created_after, created_before, text; None is any.
+        It does so by the task's time of creation and id. ``filters``: status, kind, tag,
+        created_after, created_before, text; None is any.
         """
-        rows = self._query("list_tasks", before=before, limit=limit, **filters)
+        at, number = before or (None, None)
+        rows = self._query("list_tasks", before=at, before_id=number, limit=limit, **filters)
         return [_one(row) for row in rows if row["id"] is not None]
 
     def update_task(
@@ -159,18 +163,20 @@ class ClientStore:
         rows = self._query("retry_task", id=task_id, more=more, grace=grace)
         return _moved(rows, task_id, RETRIED)
 
-    def retry_tasks(self, *, limit: int, **filters: Any) -> list[Letter]:
-        """Do so with up to ``limit`` tasks, oldest first, and return their messages.
+    def retry_tasks(self, *, limit: int, **filters: Any) -> tuple[list[Letter], bool]:
+        """Do so with up to ``limit`` tasks, oldest first.
 
-        ``filters``: status, kind, tag, created_after, created_before, text.
+        Returns their messages, and whether there may be more. ``filters``: status, kind, tag,
+        created_after, created_before, text.
         """
         more, grace = self._settings.attempt_limit, self._settings.dispatch_grace
         rows = self._query("retry_tasks", limit=limit, more=more, grace=grace, **filters)
-        return [
+        letters = [
             Letter(id=row["id"], title=row["title"], description=row["description"])
             for row in rows
             if row["id"] is not None
         ]
+        return letters, rows[0]["more"]
 
     def delete_task(self, task_id: int) -> None:
         """Delete a finished task; raises IllegalMove and TaskNotFound."""

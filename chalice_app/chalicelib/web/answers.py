@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from chalice.app import Response
 
 from chalicelib.schemas import Batch, Created, TaskPage, TaskView
-from chalicelib.task import MOVES, Status
+from chalicelib.task import FINAL, Status
 from chalicelib.web.etags import etag
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def shown(model: BaseModel | None, call: Call[Any], status: int, *, waits: bool)
             return Response("", status_code=http.HTTPStatus.NO_CONTENT, headers=headers)
         case Created():
             headers |= _of_creation(model, call.request)
-            status = status if model.created or model.replayed else http.HTTPStatus.OK
+            status = status if model.created else http.HTTPStatus.OK
             model = model.task
         case Batch() if model.replayed:
             headers["Idempotency-Replayed"] = "true"
@@ -74,7 +74,7 @@ def _of_creation(created: Created, request: Request) -> Headers:
 
 def _of_task(task: TaskView) -> Headers:
     headers: Headers = {"ETag": etag(task.version), "Cache-Control": "private, no-cache"}
-    if MOVES[task.status] and task.status not in {Status.FAILED, Status.CANCELLED}:
+    if task.status not in FINAL:
         wait = min(LONGEST_RETRY_AFTER, max(1, math.ceil(task.wait)))
         headers["Retry-After"] = str(wait)
     return headers

@@ -1,4 +1,4 @@
-"""Serves the pages that people read: for now the viewer of the API's description."""
+"""Serves pages for people, and other texts that are the same for every client."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from typing import TYPE_CHECKING, cast
 
 from chalice.app import Response
 
+from chalicelib.web.answers import Headers, path
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from chalice.app import Chalice, Request
 
 FOLDER = Path(__file__).parents[1] / "static"
@@ -21,38 +25,52 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-MEDIA_TYPES = {".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
 
 
-def page(app: Chalice, name: str) -> Response:
-    """Answer with the file ``name`` of the folder ``static``, or 304 if the client has it already.
+def page(app: Chalice, media_type: str) -> Callable[[Callable[[str], str]], Callable[[], Response]]:
+    """Let a view take the path of the API's root and return a text; no key is asked for.
 
-    ``{root}`` in an HTML file becomes the path of the API's root, so that the page finds its
-    scripts below any stage's prefix, and also when its own address has a slash at its end.
+    The root is what comes before the route's own path: a stage's prefix, or nothing. A client that
+    has the text already gets 304.
     """
-    request, text = cast("Request", app.current_request), _read(name)
-    if name.endswith(".html"):
-        text = text.replace("{root}", html.escape(_root(request)))
+
+    def decorate(view: Callable[[str], str]) -> Callable[[], Response]:
+        @functools.wraps(view)
+        def answer() -> Response:
+            request = cast("Request", app.current_request)
+            return _answer(request, view(_root(request)), media_type)
+
+        answer.media_type = media_type  # type: ignore[attr-defined]
+        return answer
+
+    return decorate
+
+
+@functools.cache
+def file(name: str) -> str:
+    """Return the file ``name`` of the folder ``static``."""
+    return (FOLDER / name).read_text(encoding="utf-8")
+
+
+def html_file(name: str, root: str) -> str:
+    """Return an HTML file, in which ``{root}`` stands for the path of the API's root."""
+    return file(name).replace("{root}", html.escape(root))
+
+
+def _answer(request: Request, text: str, media_type: str) -> Response:
     tag = f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
-    headers: dict[str, str | list[str]] = {
+    headers: Headers = {
         "Cache-Control": "no-cache",  # keep it, but ask each time: what is deployed may change
         "Content-Security-Policy": POLICY,
-        "Content-Type": MEDIA_TYPES[Path(name).suffix],
         "ETag": tag,
         "Referrer-Policy": "no-referrer",
         "X-Content-Type-Options": "nosniff",
     }
     if tag in request.headers.get("if-none-match", ""):
         return Response("", status_code=http.HTTPStatus.NOT_MODIFIED, headers=headers)
+    headers["Content-Type"] = f"{media_type}; charset=utf-8"
     return Response(text, headers=headers)
 
 
-@functools.cache
-def _read(name: str) -> str:
-    return (FOLDER / name).read_text(encoding="utf-8")
-
-
 def _root(request: Request) -> str:
-    # The path that was asked for has the stage's prefix; the route's own has not.
-    whole = str(request.context.get("path", request.path)).rstrip("/")
-    return whole.removesuffix(request.path)
+    return path(request).removesuffix(request.path)

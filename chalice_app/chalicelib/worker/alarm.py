@@ -67,7 +67,8 @@ class Alarm:
             return self._call(task, context)
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, others)  # here a signal that is on its way is seen
+            # Here a signal that is on its way is seen. None: a handler that is not Python's.
+            signal.signal(signal.SIGALRM, others or signal.SIG_DFL)
             _resume(timer, time.monotonic() - begun)
 
     def _undisturbed(self, heartbeat: Callable[[], None]) -> Callable[[], None]:

@@ -15,13 +15,19 @@ create unique index tasks_unique on tasks (tenant, unique_key)
  where unique_key is not null
    and (unique_scope = 'forever' or status in ('pending', 'processing', 'retrying'));
 
--- For lists, newest first; each answers one filter in the order of the pages.
-create index tasks_of_tenant on tasks (tenant, id);
-create index tasks_by_status on tasks (tenant, status, id);
-create index tasks_by_kind on tasks (tenant, kind, id);
-create index tasks_search on tasks using gin (tags, to_tsvector('simple', title));
-create index tasks_created on tasks using brin (created_at)
-  with (pages_per_range = 32, autosummarize = on);
+create function plain(text text) returns text
+    language sql immutable
+    return translate(text, '!"#$%&''()*+,-./:;<=>?@[\]^_`{|}~', repeat(' ', 32));
+
+comment on function plain is
+    'The text without punctuation: else there would be the word -12 in order-12, and not 12.';
+
+-- For lists, newest first; each answers one filter in the order of the pages, and any range of
+-- time with it.
+create index tasks_of_tenant on tasks (tenant, created_at, id);
+create index tasks_by_status on tasks (tenant, status, created_at, id);
+create index tasks_by_kind on tasks (tenant, kind, created_at, id);
+create index tasks_search on tasks using gin (tags, to_tsvector('simple', plain(title)));
 
 -- A key is shown once, when it is made; here is only what proves it.
 create table api_keys (
@@ -95,9 +101,66 @@ comment on function filled is 'How many tokens an allowance has by now.';
 
 create function search_query(words text) returns tsquery
     language sql immutable
-    return (nullif(plainto_tsquery('simple', words)::text, '') || ':*')::tsquery;
+    return (nullif(plainto_tsquery('simple', plain(words))::text, '') || ':*')::tsquery;
 
 comment on function search_query is 'All the words; the last one may be the beginning of one.';
+
+create function fits(
+    task tasks, status text, kind text, created_after timestamptz, created_before timestamptz)
+    returns boolean
+    language sql immutable
+    return (fits.status is null or task.status = fits.status)
+       and (fits.kind is null or task.kind = fits.kind)
+       and (fits.created_after is null or task.created_at >= fits.created_after)
+       and (fits.created_before is null or task.created_at < fits.created_before);
+
+create function bears(task tasks, tag text, words text) returns boolean
+    language sql immutable
+    return (bears.tag is null or task.tags @> array[bears.tag])
+       and (words is null or to_tsvector('simple', plain(task.title)) @@ search_query(words));
+
+comment on function fits is
+    'Whether a task is what a client asks for; null asks for any. Like bears it dissolves in the '
+    'statement that calls it, before that is planned.';
+comment on function bears is 'Whether a task has the tag and the words that a client asks for.';
+
+create function few_tasks(tenant text, tag text, words text) returns bigint[]
+    language plpgsql stable
+    set enable_seqscan = off
+as $$
+declare
+    most constant integer := 1000;
+    sample constant integer := 500;
+    seen bigint;
+    fitting bigint;
+    ids bigint[];
+begin
+    if tag is null and words is null then
+        return null;
+    end if;
+    select count(*), count(*) filter (where bears(newest.t, few_tasks.tag, words))
+      into seen, fitting
+      from (select t
+              from tasks t
+             where t.tenant = few_tasks.tenant
+             order by t.created_at desc, t.id desc
+             limit sample) as newest;
+    if seen < sample or fitting >= sample / 50 then
+        return null;
+    end if;
+    ids := array(
+        select t.id
+          from tasks t
+         where t.tenant = few_tasks.tenant and bears(t, few_tasks.tag, words)
+         limit most + 1);
+    return case when cardinality(ids) <= most then ids end;
+end
+$$;
+
+comment on function few_tasks is
+    'The tasks that have the tag and the words, if they are few; null if a walk through the newest '
+    'ones soon meets a page of them. Looked at and counted, because the planner may guess that of '
+    'a million tasks five thousand have a tag that none has.';
 
 create function welcome(tenant text, many integer, rate float8, burst float8, open_limit integer)
     returns table (refusal text, retry_after float8)
@@ -141,7 +204,7 @@ create function create_tasks(
 as $$
 declare
     caller record;
-    known record;
+    known idempotency_keys;
     many constant integer := jsonb_array_length(items);
     new_ids bigint[];
     ids bigint[];
@@ -154,38 +217,39 @@ begin
         return;
     end if;
 
-    -- Two requests with one key at once: the second waits at the index for the end of the first.
+    -- Two requests with one key at once: the second waits at the index for the end of the first, and
+    -- is not counted against a limit, for it makes nothing.
     new_ids := array(select nextval('tasks_id_seq') from generate_series(1, many));
-    loop
-        if request_key is not null then
-            select k.fingerprint, k.task_ids into known
-              from idempotency_keys k
-             where k.tenant = caller.tenant and k.key = request_key;
-            if found and known.fingerprint <> request_fingerprint then
-                refusal := 'reused';
-                return next;
-                return;
-            elsif found then
-                return query
-                    select null::text, null::float8, true, false, t
-                      from unnest(known.task_ids) with ordinality as asked (id, number)
-                           left join tasks t on t.id = asked.id
-                     order by asked.number;
-                return;
-            end if;
-        end if;
-        select w.refusal, w.retry_after into refusal, retry_after
-          from welcome(caller.tenant, many, rate, burst, open_limit) w;
-        if refusal is not null then
+    while request_key is not null loop
+        select k.* into known
+          from idempotency_keys k
+         where k.tenant = caller.tenant and k.key = request_key;
+        if found and known.fingerprint <> request_fingerprint then
+            refusal := 'reused';
             return next;
             return;
+        elsif found then
+            return query
+                select null::text, null::float8, true, t.created_at = known.created_at, t
+                  from unnest(known.task_ids) with ordinality as asked (id, number)
+                       left join tasks t on t.id = asked.id
+                 order by asked.number;
+            return;
         end if;
-        exit when request_key is null;
         insert into idempotency_keys (tenant, key, fingerprint, task_ids)
         values (caller.tenant, request_key, request_fingerprint, new_ids)
             on conflict do nothing;
         exit when found;
     end loop;
+
+    -- Only what is new takes tokens, and what is refused does not use up its key.
+    select w.refusal, w.retry_after into refusal, retry_after
+      from welcome(caller.tenant, many, rate, burst, open_limit) w;
+    if refusal is not null then
+        delete from idempotency_keys k where k.tenant = caller.tenant and k.key = request_key;
+        return next;
+        return;
+    end if;
 
     insert into tasks (id, tenant, kind, title, description, payload, attempt_limit, expires_at,
                        tags, unique_key, unique_scope, run_at, dispatch_after)
@@ -204,6 +268,7 @@ begin
                  unique_scope, number)
            cross join lateral (select greatest(now(), coalesce(
                w.run_at, now() + make_interval(secs => coalesce(w.delay, 0)))) as run_at) as due
+     order by w.unique_key  -- so that two batches never wait for each other
         on conflict do nothing;
 
     ids := new_ids;
