@@ -134,7 +134,7 @@ def test_a_path_that_is_not_there_is_answered_alike_here_and_on_aws() -> None:
 
 def test_no_secret_or_endpoint_is_in_the_configuration() -> None:
     assert not re.search(
-        r"://|password|secret(?!_arn|smanager)|endpoint_url",
+        r"://|password|secret(?!_arn|smanager|:)|endpoint_url",
         read("chalice_app/.chalice/config.json"),
         re.IGNORECASE,
     )

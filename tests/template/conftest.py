@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 REGION = "us-east-1"
+STAGES = ("dev", "prod", "test")
 TOOLS = ROOT / ".venv.template" / "bin"
 
 
@@ -54,13 +55,29 @@ class Packaged:
         }
 
 
+#: A stage as docs/deploy.md has it set up: with a secret, in a VPC.
+CONFIGURED = {
+    "subnet_ids": ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"],
+    "security_group_ids": ["sg-0123456789abcdef0"],
+    "environment_variables": {
+        "QUEUE_NAME": "interview-queue-test",
+        "DATABASE_SECRET_ARN": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:tasks-AbCdEf",
+        "DATABASE_TLS": "rds",
+    },
+}
+
+
 @pytest.fixture(scope="session")
 def packages(tools: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Packaged]:
     """Every stage, packaged without the requirements, of which the template says nothing."""
     folder = tmp_path_factory.mktemp("stages")
     app = copied(folder, bare=True)
+    file = app / ".chalice" / "config.json"
+    config = json.loads(file.read_text(encoding="utf-8"))
+    config["stages"]["test"] = {**config["stages"]["prod"], **CONFIGURED}
+    file.write_text(json.dumps(config))
     found = {}
-    for stage in ("dev", "prod"):
+    for stage in STAGES:
         done = packaged(app, folder / stage, *MERGE, stage=stage)
         assert done.returncode == 0, done.stderr
         text = (folder / stage / "sam.json").read_text(encoding="utf-8")
@@ -68,7 +85,7 @@ def packages(tools: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     return found
 
 
-@pytest.fixture(params=["dev", "prod"])
+@pytest.fixture(params=STAGES)
 def package(request: pytest.FixtureRequest, packages: dict[str, Packaged]) -> Packaged:
     """A stage's package."""
     return packages[request.param]

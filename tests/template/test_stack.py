@@ -64,9 +64,9 @@ def policies(aws: Aws) -> dict[str, str]:
 def test_both_stages_stand_side_by_side_in_one_account(
     aws: Aws, packages: dict[str, Packaged]
 ) -> None:
-    for package in packages.values():
-        created(aws, package)
-    assert {name.split("-")[1] for name in functions(aws)} == packages.keys()
+    for stage in ("dev", "prod"):
+        created(aws, packages[stage])
+    assert {name.split("-")[1] for name in functions(aws)} == {"dev", "prod"}
     assert len(functions(aws)) == 10
 
 

@@ -8,6 +8,8 @@ import re
 import subprocess
 from typing import TYPE_CHECKING, Any
 
+from chalice.constants import VPC_ATTACH_POLICY
+
 from chalicelib.settings import Settings
 from tests.template.snapshot import SNAPSHOT, reviewed
 
@@ -78,9 +80,11 @@ def test_the_template_is_the_one_that_was_reviewed(packages: dict[str, Packaged]
 
 
 def test_no_name_is_used_by_two_stages(packages: dict[str, Packaged]) -> None:
-    dev, prod = (set(names(packages[stage].translated["Resources"])) for stage in packages)
-    assert len(dev) == len(prod) > 15
-    assert not dev & prod
+    used = [set(names(package.translated["Resources"])) for package in packages.values()]
+    assert {len(some) for some in used} == {len(used[0])}
+    assert len(used[0]) > 15
+    every = [name for some in used for name in some]
+    assert len(set(every)) == len(every)
 
 
 def names(resources: dict[str, Any]) -> list[str]:
@@ -110,6 +114,11 @@ def test_a_function_may_do_what_it_does_and_nothing_else(package: Packaged) -> N
         for arn, calls in zip([queue, f"{queue}-dlq"], ON_QUEUES[function], strict=True):
             if calls:
                 wanted[f"arn:*:sqs:*:*:{arn}"] = {f"sqs:{call}" for call in calls.split()}
+        told = package.of_type("AWS::Lambda::Function")[function]
+        if secret := told["Environment"]["Variables"].get("DATABASE_SECRET_ARN"):
+            wanted[secret] = {"secretsmanager:GetSecretValue"}
+        if "VpcConfig" in told:
+            wanted["*"] = ON_ALL | set(VPC_ATTACH_POLICY["Action"])
         granted: dict[str, set[str]] = {}
         for statement in statements(package, role):
             assert statement.keys() == {"Effect", "Action", "Resource"}
