@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import os
@@ -160,9 +161,14 @@ def _remove_forsaken(keep: Path) -> None:
     # Only what stood for a temporary folder: any other could be on a disk that is not mounted.
     temporary = Path(tempfile.gettempdir()).resolve()
     for parent in SHARED.glob(f"{PREFIX}data-*"):
-        note = parent / _NOTE
-        if parent == keep or parent.lstat().st_uid != os.geteuid() or not note.exists():
-            continue
-        folder = Path(os.fsdecode(note.read_bytes()))
-        if folder.is_relative_to(temporary) and not folder.exists():
-            shutil.rmtree(parent, ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):  # another run was faster
+            if parent != keep and _is_forsaken(parent, temporary):
+                shutil.rmtree(parent, ignore_errors=True)
+
+
+def _is_forsaken(parent: Path, temporary: Path) -> bool:
+    note = parent / _NOTE
+    if parent.lstat().st_uid != os.geteuid() or not note.exists():
+        return False
+    folder = Path(os.fsdecode(note.read_bytes()))
+    return folder.is_relative_to(temporary) and not folder.exists()
