@@ -1,4 +1,4 @@
-"""The front door: HTTP routes, the queue worker, the sweeper and the migrator."""
+"""The front door: HTTP routes, the queue worker, the sweeper, the migrator and the key desk."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from chalicelib.schemas import (
     Batch,
     Created,
     Health,
+    Kinds,
     ListQuery,
     NewBatch,
     NewTask,
@@ -122,6 +123,41 @@ def readyz(call: Call[None]) -> Health:  # noqa: ARG001
     return runtime.current().readiness()
 
 
+@app.route("/kinds", methods=["GET"])
+@web.endpoint(app)
+def list_kinds(call: Call[None]) -> Kinds:  # noqa: ARG001
+    """List the kinds of tasks, with the JSON Schema of their payloads."""
+    return runtime.current().kinds()
+
+
+@app.route("/openapi.json", methods=["GET"])
+@web.page(app, "application/json")
+def openapi(root: str) -> str:
+    """Describe this API in OpenAPI 3.1."""
+    return web.description(app, root)
+
+
+@app.route("/docs", methods=["GET"])
+@web.page(app, "text/html")
+def docs(root: str) -> str:
+    """Show this API on a page, to read and to try."""
+    return web.html_file("docs/index.html", root)
+
+
+@app.route("/docs/viewer.js", methods=["GET"])
+@web.page(app, "text/javascript")
+def docs_viewer(root: str) -> str:  # noqa: ARG001
+    """Show the script of that page."""
+    return web.file("docs/viewer.js")
+
+
+@app.route("/docs/openapi-explorer.min.js", methods=["GET"])
+@web.page(app, "text/javascript")
+def docs_library(root: str) -> str:  # noqa: ARG001
+    """Show the library that the page is drawn with."""
+    return web.file("docs/openapi-explorer.min.js")
+
+
 @app.on_sqs_message(
     queue=settings.queue_name,
     batch_size=settings.batch_size,
@@ -144,3 +180,9 @@ def sweep(event: CloudWatchEvent) -> dict[str, int]:
 def migrate(event: Any, context: Any) -> dict[str, Any]:  # noqa: ARG001
     """Bring the database's schema up to date."""
     return runtime.current().migrate()
+
+
+@app.lambda_function(name="admin")
+def admin(event: Any, context: Any) -> dict[str, Any]:  # noqa: ARG001
+    """Make, list and end keys."""
+    return runtime.current().keys.handle(event)

@@ -14,6 +14,12 @@ CREATE TABLE public.api_keys (
     CONSTRAINT tenant_is_a_name CHECK ((tenant ~ '^[a-z0-9][a-z0-9_-]{0,62}$'::text))
 );
 
+CREATE FUNCTION public.key_state(key public.api_keys) RETURNS text
+    LANGUAGE sql STABLE
+    RETURN CASE WHEN ((key).revoked_at IS NOT NULL) THEN 'revoked'::text WHEN ((key).expires_at <= now()) THEN 'expired'::text ELSE 'live'::text END;
+
+COMMENT ON FUNCTION public.key_state(key public.api_keys) IS 'Whether a key still counts.';
+
 CREATE FUNCTION public.admit(key_id text, proof bytea, nonce bytea, scope text) RETURNS TABLE(tenant text, refusal text)
     LANGUAGE sql STABLE
     BEGIN ATOMIC
@@ -31,8 +37,7 @@ CREATE FUNCTION public.admit(key_id text, proof bytea, nonce bytea, scope text) 
                  CASE
                      WHEN (admit.key_id IS NULL) THEN NULL::text
                      WHEN (sha256((COALESCE(k.secret_hash, admit.nonce) || admit.nonce)) IS DISTINCT FROM admit.proof) THEN 'unknown'::text
-                     WHEN (k.revoked_at IS NOT NULL) THEN 'revoked'::text
-                     WHEN (k.expires_at <= now()) THEN 'expired'::text
+                     WHEN (public.key_state(k.*) <> 'live'::text) THEN public.key_state(k.*)
                      WHEN (NOT (k.scopes && ARRAY[admit.scope, 'admin'::text])) THEN 'scope'::text
                      ELSE NULL::text
                  END AS refusal
@@ -136,27 +141,25 @@ begin
         return;
     end if;
 
-    -- Two requests with one key at once: the second waits at the index for the end of the first.
+    -- Two requests with one key at once: the second waits at the index for the end of the first, and
+    -- is not counted against a limit, for it makes nothing.
     new_ids := array(select nextval('tasks_id_seq') from generate_series(1, many));
-    loop
-        if request_key is not null then
-            select k.* into known
-              from idempotency_keys k
-             where k.tenant = caller.tenant and k.key = request_key;
-            if found and known.fingerprint <> request_fingerprint then
-                refusal := 'reused';
-                return next;
-                return;
-            elsif found then
-                return query
-                    select null::text, null::float8, true, t.created_at = known.created_at, t
-                      from unnest(known.task_ids) with ordinality as asked (id, number)
-                           left join tasks t on t.id = asked.id
-                     order by asked.number;
-                return;
-            end if;
+    while request_key is not null loop
+        select k.* into known
+          from idempotency_keys k
+         where k.tenant = caller.tenant and k.key = request_key;
+        if found and known.fingerprint <> request_fingerprint then
+            refusal := 'reused';
+            return next;
+            return;
+        elsif found then
+            return query
+                select null::text, null::float8, true, t.created_at = known.created_at, t
+                  from unnest(known.task_ids) with ordinality as asked (id, number)
+                       left join tasks t on t.id = asked.id
+                 order by asked.number;
+            return;
         end if;
-        exit when request_key is null;
         insert into idempotency_keys (tenant, key, fingerprint, task_ids)
         values (caller.tenant, request_key, request_fingerprint, new_ids)
             on conflict do nothing;

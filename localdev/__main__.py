@@ -1,4 +1,4 @@
-"""The command line: python -m localdev up | seed | psql | attributes | receive | env."""
+"""The command line: python -m localdev up | keys | seed | psql | attributes | receive | env."""
 
 from __future__ import annotations
 
@@ -20,6 +20,10 @@ def main(arguments: list[str]) -> int:
         from localdev import seed  # noqa: PLC0415
 
         return seed.main(arguments[1:])
+    if arguments[:1] == ["keys"]:
+        from localdev import keys  # noqa: PLC0415
+
+        return keys.main(arguments[1:])
     if arguments[:1] == ["psql"]:
         split = 3 if arguments[1:2] == ["--data"] else 1
         known, rest = arguments[1:split], arguments[split:]
@@ -48,7 +52,8 @@ def _up(options: argparse.Namespace) -> int:
     from localdev.supervisor import Options, Supervisor  # noqa: PLC0415
 
     folder = _folder(options.data)
-    return Supervisor(Options(options.port, folder, options.workers, options.json)).run()
+    asked = Options(options.port, folder, options.workers, options.json, auth=options.auth)
+    return Supervisor(asked).run()
 
 
 def _folder(given: Path | None) -> Path:
@@ -79,6 +84,8 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--port", type=_port, default=8000, help="of the HTTP server; default 8000")
     up.add_argument("--workers", type=_count, default=2, help="most batches at once; default 2")
     up.add_argument("--json", action="store_true", help="print events as JSON lines")
+    up.add_argument("--auth", action="store_true", help="ask every request for a key; make one")
+    commands.add_parser("keys", add_help=False, help="make, list and end keys")
     commands.add_parser("seed", add_help=False, help="create the queues at an SQS endpoint")
     commands.add_parser(
         "psql", parents=[data], add_help=False, help="psql on the running stack's database"

@@ -25,6 +25,8 @@ def psql(running: Running, arguments: Sequence[str]) -> int:
     parts = parse_dsn(running.environ["DATABASE_URL"])
     # By the environment: `ps` would show an argument to everybody.
     environ["PGPASSWORD"] = parts.pop("password", "")
+    # People may take their time; the limits of the role are the service's.
+    environ["PGOPTIONS"] = "-c statement_timeout=0 -c lock_timeout=0"
     sys.stdout.flush()
     try:
         os.execvpe(running.psql, ["psql", "-d", make_dsn(**parts), *arguments], environ)  # noqa: S606

@@ -32,6 +32,8 @@ _KNOWN = {
     "task_fenced": ("≠", _YELLOW, "result dropped: another worker owns it"),
     "task_rescued": ("⚕", _YELLOW, "lost its worker; will be tried again"),
     "task_retried_by_hand": ("↻", _CYAN, "given new attempts by hand"),
+    "tasks_retried_by_hand": ("↻", _CYAN, "tasks given new attempts by hand"),
+    "task_changed": ("~", _CYAN, "changed"),
     "task_deleted": ("-", _GREY, "deleted"),
     "task_resent": ("→", _YELLOW, "sent again"),
     "message_unreadable": ("?", _RED, "message is unreadable; left for the dead-letter queue"),

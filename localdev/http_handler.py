@@ -9,6 +9,7 @@ import socket
 import sys
 import time
 import traceback
+import uuid
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 BODY_LIMIT = 10 * 1024 * 1024  # bytes, API Gateway's
 MOST_TRAILERS = 100
 LINGER = 1.0  # seconds
+#: What API Gateway is told to say, too.
+NO_ROUTE = "There is no such path, or it does not have this method."
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(;[^\r\n]*)?\r?\n")
 _LENGTH = re.compile(r"[0-9]{1,20}")
 _LINE_ENDS = {b"\r\n", b"\n"}
@@ -60,6 +63,7 @@ class Handler(local.ChaliceRequestHandler):
             self.close_connection = True
             return
         self.connection.settimeout(self.stall_limit)
+        self.path = ""  # until this request has told its own
         super().handle_one_request()
 
     def handle_expect_100(self) -> bool:
@@ -89,7 +93,7 @@ class Handler(local.ChaliceRequestHandler):
         self.wfile.flush()
 
     do_GET = do_PUT = do_POST = do_HEAD = _generic_handle  # noqa: N815  (http.server's names)
-    do_DELETE = do_PATCH = do_OPTIONS = _generic_handle  # noqa: N815
+    do_DELETE = do_PATCH = do_OPTIONS = do_TRACE = do_QUERY = _generic_handle  # noqa: N815
 
     def log_message(self, *args: object) -> None:
         """Log nothing: the app's own events are enough."""
@@ -158,12 +162,20 @@ class Handler(local.ChaliceRequestHandler):
             while self.connection.recv(65536) and time.monotonic() < deadline:
                 pass
 
+    def _send_error_response(self, error: local.LocalGatewayException) -> None:
+        # Chalice's gateway says what API Gateway says by default, "Missing Authentication Token".
+        if isinstance(error, local.ForbiddenError):
+            self._send_problem(HTTPStatus.NOT_FOUND, NO_ROUTE)
+        else:
+            super()._send_error_response(error)
+
     def _send_problem(self, status: HTTPStatus, detail: str) -> None:
         body = {"type": "about:blank", "title": status.phrase, "status": status.value}
+        body |= {"detail": detail, "instance": self.path.partition("?")[0]}
         headers = {"Content-Type": "application/problem+json"}
         if self.close_connection:
             headers["Connection"] = "close"
-        text = json.dumps(body | {"detail": detail})
+        text = json.dumps(body | {"request_id": str(uuid.uuid4())})
         self._send_http_response_with_body(status, headers, text)
 
     def _send_headers(self, headers: dict[str, Any]) -> None:

@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import copy
 import functools
+import io
 import os
 import signal
 import sys
 import threading
 import time
+import weakref
 from typing import TYPE_CHECKING, Any
 
 from moto.moto_server.werkzeug_app import MotoRequestHandler, create_backend_app
 from moto.sqs import models as typed_models
 from werkzeug.serving import make_server
+from werkzeug.wrappers import Response
 
 from localdev.processes import HOST, follow_parent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 # moto changes its lists of messages without a lock; two receives at once would hand out the
 # same message, and a send during a delete would be lost.
 _lock = threading.RLock()
 _LOOK_AGAIN = 0.2  # seconds
-_sending = threading.local()
+_call = threading.local()  # sending, receiving: what this thread is about
+_holders: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
 models: Any = typed_models
 
 
@@ -34,6 +38,27 @@ class QuietHandler(MotoRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = -1
+
+    def run_wsgi(self) -> None:
+        """Answer one request, and leave the connection open for the next.
+
+        werkzeug's own way would close it, and read from it for 10 ms before that.
+        """
+        environ = self.make_environ()
+        if "Transfer-Encoding" in self.headers:
+            self.close_connection = True  # how much of it was read is not known
+        else:
+            length = int(self.headers.get("Content-Length") or 0)
+            environ["wsgi.input"] = io.BytesIO(self.rfile.read(length))
+        answer = Response.from_app(self.server.app, environ, buffered=True)
+        body = answer.get_data()
+        self.send_response(answer.status_code)
+        answer.headers["Content-Length"] = str(len(body))
+        for name, value in answer.headers:
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+        self.wfile.flush()
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Log nothing."""
@@ -61,9 +86,11 @@ def mend() -> None:
     models.Message.__deepcopy__ = _copy_message
     backend = models.SQSBackend
     backend.is_message_valid_based_on_retention_period = _is_retained
-    backend.send_message = _send(backend.send_message)
+    backend.send_message = _about("sending", backend.send_message)
     models.Queue.attributes = _attributes(models.Queue.attributes)
-    backend.receive_message = _receive(backend.receive_message)
+    models.Queue.messages = _messages(models.Queue.messages)
+    models.Message.mark_received = _mark_received(models.Message.mark_received)
+    backend.receive_message = _receive(_about("receiving", backend.receive_message))
     models.Queue.delete_message = _delete
     for owner, names in (
         (models.Queue, ("add_message", "delete_message")),
@@ -101,13 +128,34 @@ def _is_retained(
     return bool(queue.message_retention_period + (message.sent_timestamp or 0) / 1000 > _now())
 
 
-def _send(send: Callable[..., Any]) -> Callable[..., Any]:
+def _about(what: str, function: Callable[..., Any]) -> Callable[..., Any]:
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        _sending.now = True
+        setattr(_call, what, True)
         try:
-            return send(*args, **kwargs)
+            return function(*args, **kwargs)
         finally:
-            _sending.now = False
+            setattr(_call, what, False)
+
+    return wrapper
+
+
+def _messages(messages: property) -> property:
+    def wrapper(queue: typed_models.Queue) -> Any:
+        # A receive takes the first few; it need not walk over a long backlog for them.
+        return _visible(queue) if getattr(_call, "receiving", False) else messages.__get__(queue)
+
+    return property(wrapper)
+
+
+def _visible(queue: Any) -> Iterator[Any]:
+    now = time.time() * 1000
+    return (one for one in queue._messages if one.visible_at < now >= one.delayed_until)  # noqa: SLF001
+
+
+def _mark_received(mark_received: Callable[..., None]) -> Callable[..., None]:
+    def wrapper(message: Any, visibility_timeout: int | None = None) -> None:
+        mark_received(message, visibility_timeout)
+        _holders[message.receipt_handle] = message
 
     return wrapper
 
@@ -116,7 +164,7 @@ def _attributes(attributes: property) -> property:
     def wrapper(queue: typed_models.Queue) -> Any:
         # A send asks only for what FIFO queues have; the others' counts take a walk over all
         # messages.
-        if getattr(_sending, "now", False) and not queue.fifo_queue:
+        if getattr(_call, "sending", False) and not queue.fifo_queue:
             return {}
         return attributes.__get__(queue)
 
@@ -149,13 +197,12 @@ def _receive(receive: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _delete(self: typed_models.Queue, receipt_handle: str) -> None:
-    for index, message in enumerate(self._messages):
-        if message.receipt_handle == receipt_handle or message.had_receipt_handle(receipt_handle):
-            del self._messages[index]
-            self.pending_messages.discard(message)
-            self.deleted_messages.update(filter(None, message.all_receipt_handles))
-            return
-    if receipt_handle not in self.deleted_messages:
+    message = _holders.get(receipt_handle)
+    if message in self._messages:
+        self._messages.remove(message)
+        self.pending_messages.discard(message)
+        self.deleted_messages.update(filter(None, message.all_receipt_handles))
+    elif receipt_handle not in self.deleted_messages:
         raise models.ReceiptHandleIsInvalid
 
 

@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
-from localdev import parts, processes, servers, state
+from localdev import keys, parts, processes, servers, state
 from localdev.console import Console
 from localdev.errors import StackError
 from localdev.mapping.declared import stage_environ
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 READY_LIMIT = 60.0  # seconds
-_HINTS = """try:   curl -s {url}/tasks -H 'Content-Type: application/json' \
+_HINTS = """try:   curl -s {url}/tasks {shown}-H 'Content-Type: application/json' \
 -d '{{"title": "Hello"}}'
 stop:  Ctrl-C
 """
@@ -40,6 +40,7 @@ class Options:
     folder: Path
     workers: int
     json: bool
+    auth: bool = False
 
 
 class Supervisor:
@@ -48,6 +49,7 @@ class Supervisor:
     def __init__(self, options: Options) -> None:
         """Nothing is started before run()."""
         self._options = options
+        self._environ = {**os.environ, **({"AUTH": "keys"} if options.auth else {})}
         self._url = f"http://{processes.HOST}:{options.port}"
         self._stopping = threading.Event()
         self._mapping_ready = threading.Event()
@@ -57,7 +59,7 @@ class Supervisor:
 
     def run(self) -> int:
         """Run until a signal comes, and return 0. Raises StackError if a part fails."""
-        parts.checked_settings(os.environ | stage_environ(processes.APP))
+        parts.checked_settings(self._environ | stage_environ(processes.APP))
         folder = self._options.folder
         state.prepare(folder)
         self._take_signals()
@@ -100,11 +102,11 @@ class Supervisor:
 
     def _start(self, listener: socket.socket) -> None:
         folder = self._options.folder
-        found = servers.start(folder, os.environ, self._parts, self._console.say)
+        found = servers.start(folder, self._environ, self._parts, self._console.say)
         if self._ending():
             return
-        values = parts.settings(os.environ, found.database_url, found.endpoint)
-        environ = parts.environ_of_parts(os.environ, values)
+        values = parts.settings(self._environ, found.database_url, found.endpoint)
+        environ = parts.environ_of_parts(self._environ, values)
         flags = ["--workers", str(self._options.workers), *found.mapping_flags]
         self._start_python("mapping", "localdev.mapping", flags, environ)
         descriptor = listener.fileno()
@@ -117,8 +119,15 @@ class Supervisor:
         self._wait(functools.partial(_is_ready, self._options.port))
         if not self._ending():
             state.write(folder, state.Running(os.getpid(), self._url, values, found.psql))
+            shown = self._key(found.database_url) if values["AUTH"] == "keys" else ""
             self._console.must_say(f"ready {self._url}")
-            self._console.say(_HINTS.format(url=self._url))
+            self._console.say(_HINTS.format(url=self._url, shown=shown))
+
+    def _key(self, database_url: str) -> str:
+        # A new one at each start, since it is kept nowhere; the terminal alone has it.
+        key = keys.key_for_a_day(database_url)
+        self._console.say(f"key:   {key}  (for a day; it is not kept)")
+        return f"-H 'Authorization: Bearer {key}' "
 
     def _start_python(
         self,

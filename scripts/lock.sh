@@ -11,3 +11,4 @@ lock() {
 lock pyproject.toml --output-file chalice_app/requirements.txt
 lock pyproject.toml --group dev --constraint chalice_app/requirements.txt \
     --output-file requirements-dev.txt
+lock --group template --output-file requirements-template.txt

@@ -53,7 +53,7 @@ def _parse() -> argparse.Namespace:
     add("--seed", type=int, default=1, help="of the faults and of how attempts end")
     add("--factor", type=float, default=0.02, help="scales the protocol's times")
     add("--algorithm", choices=["ours", "plain"], default="ours")
-    add("--workers", type=int, default=4, help="worker processes")
+    add("--workers", type=int, default=8, help="worker processes")
     add("--judge-letters", action="store_true", help="failed tasks and dead letters must agree")
     add("--data", help="a folder to work in and keep; a temporary one if not given")
     add("--json", help="a file for the report")

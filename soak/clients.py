@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import http.client
+import itertools
 import json
+import random
 import threading
 import time
 from collections import Counter
@@ -14,22 +16,31 @@ from typing import IO, TYPE_CHECKING, Any
 from localdev.processes import HOST
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 THREADS = 8
 PATIENCE = 10  # seconds that an answer may take
 PAUSE = 0.1  # seconds before a task is posted again
 CANCELLED = 100  # one task in so many is cancelled as soon as it was created
+BATCHES = 0.1  # the share of the requests that create many tasks at once
+LARGEST = 100  # tasks in a batch
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How many tasks to post, at most so many a second; ``cancel``: and to cancel some."""
+    """How many tasks to post, at most so many a second, and none while ``hold`` is set.
+
+    ``hold`` is a value that other processes share. ``whole`` is said of an API that knows batches
+    and cancelling; ``seed`` is that of the batches' sizes.
+    """
 
     tasks: int
     rate: float
     folder: Path
-    cancel: bool
+    whole: bool
+    seed: int
+    hold: Any
 
 
 @dataclass(frozen=True)
@@ -52,13 +63,13 @@ def read_answers(folder: Path) -> Answers:
     for path in sorted(folder.glob("answers.*")):
         whole, _, _ = path.read_text().rpartition("\n")
         for line in whole.splitlines():
-            asked, status, seconds, *task = line.split()
+            asked, status, seconds, *ids = line.split()
             answers.statuses[f"{asked} {status}"] += 1
-            if task and asked == "create":
-                answers.ids.append(int(task[0]))
+            if asked == "cancel":
+                answers.cancelled.extend(map(int, ids))
+            elif ids:
+                answers.ids.extend(map(int, ids))
                 slowest = max(slowest, float(seconds))
-            elif task:
-                answers.cancelled.append(int(task[0]))
     return replace(answers, statuses=dict(sorted(answers.statuses.items())), slowest=slowest)
 
 
@@ -66,16 +77,11 @@ def post_all(number: int, port: int, plan: Plan) -> None:
     """Post what ``plan`` says, and end.
 
     Every answer becomes a line in its ``folder``/answers.*: what was asked, the status or "broken",
-    the seconds it took, and the task's id if it was created or cancelled.
+    the seconds it took, and the ids of the tasks that were created or cancelled.
     """
-    clients = [
-        Client(port, plan.folder / f"answers.{number}-{thread}", cancel=plan.cancel)
-        for thread in range(min(THREADS, plan.tasks))
-    ]
+    clients = [Client(port, plan, number, thread) for thread in range(min(THREADS, plan.tasks))]
     threads = [
-        threading.Thread(
-            target=client.post, args=(range(first, plan.tasks, THREADS), THREADS / plan.rate)
-        )
+        threading.Thread(target=client.post, args=(range(first, plan.tasks, THREADS),))
         for first, client in enumerate(clients)
     ]
     for thread in threads:
@@ -87,24 +93,48 @@ def post_all(number: int, port: int, plan: Plan) -> None:
 class Client:
     """One client with one connection."""
 
-    def __init__(self, port: int, log: Path, *, cancel: bool) -> None:
-        """Take the API's port and the file to write answers to."""
+    def __init__(self, port: int, plan: Plan, number: int, thread: int) -> None:
+        """Take the API's port, what is to be posted, and what the client is called by."""
         self._connection = http.client.HTTPConnection(HOST, port, timeout=PATIENCE)
+        log = plan.folder / f"answers.{number}-{thread}"
         self._log: IO[str] = log.open("a", buffering=1)
-        self._cancel = cancel
+        self._plan = plan
+        self._dice = random.Random(f"{plan.seed}:{thread}")
 
-    def post(self, titles: range, period: float) -> None:
-        """Post a task for each title, one every ``period`` seconds, until it is acknowledged."""
-        begun = time.monotonic()
-        for count, title in enumerate(titles):
-            time.sleep(max(0.0, begun + count * period - time.monotonic()))
-            body = {"title": f"soak {title}", "description": "a task of the soak", "kind": "soak"}
-            while (task := self._ask("create", "/tasks", body, HTTPStatus.CREATED)) is None:
+    def post(self, titles: range) -> None:
+        """Post a task for each title, some at once, each until it is acknowledged."""
+        begun, posted = time.monotonic(), 0
+        for some in self._groups(titles):
+            due = begun + posted * THREADS / self._plan.rate
+            time.sleep(max(0.0, due - time.monotonic()))
+            while self._plan.hold.value:
                 time.sleep(PAUSE)
-            if self._cancel and title % CANCELLED == 0:
-                self._ask("cancel", f"/tasks/{task['id']}/cancel", None, HTTPStatus.OK)
+            while not (tasks := self._create(some)):
+                time.sleep(PAUSE)
+            posted += len(some)
+            for title, task in zip(some, tasks, strict=True):
+                if self._plan.whole and title % CANCELLED == 0:
+                    self._ask("cancel", f"/tasks/{task['id']}/cancel", None, HTTPStatus.OK)
 
-    def _ask(self, what: str, path: str, body: Any, wanted: HTTPStatus) -> dict[str, Any] | None:
+    def _groups(self, titles: range) -> Iterator[Sequence[int]]:
+        left = iter(titles)
+        while True:
+            several = self._plan.whole and self._dice.random() < BATCHES
+            some = list(itertools.islice(left, self._dice.randint(2, LARGEST) if several else 1))
+            if not some:
+                return
+            yield some
+
+    def _create(self, titles: Sequence[int]) -> list[dict[str, Any]]:
+        bodies = [
+            {"title": f"soak {title}", "description": "a task of the soak", "kind": "soak"}
+            for title in titles
+        ]
+        if len(bodies) == 1:
+            return self._ask("create", "/tasks", bodies[0], HTTPStatus.CREATED)
+        return self._ask("batch", "/tasks/batch", {"tasks": bodies}, HTTPStatus.CREATED)
+
+    def _ask(self, what: str, path: str, body: Any, wanted: HTTPStatus) -> list[dict[str, Any]]:
         begun = time.monotonic()
         try:
             headers = {"Content-Type": "application/json"}
@@ -114,9 +144,10 @@ class Client:
         except (OSError, http.client.HTTPException):
             self._connection.close()
             self._log.write(f"{what} broken {time.monotonic() - begun:.3f}\n")
-            return None
-        task: dict[str, Any] | None = json.loads(text) if answer.status == wanted else None
-        done = task and (what == "create" or task["status"] == "cancelled")
-        told = f" {task['id']}" if task and done else ""
-        self._log.write(f"{what} {answer.status:d} {time.monotonic() - begun:.3f}{told}\n")
-        return task
+            return []
+        told = json.loads(text) if answer.status == wanted else {"items": []}
+        tasks: list[dict[str, Any]] = told.get("items", [told])
+        done = [task for task in tasks if what != "cancel" or task["status"] == "cancelled"]
+        words = [what, f"{answer.status:d}", f"{time.monotonic() - begun:.3f}"]
+        self._log.write(" ".join([*words, *(str(task["id"]) for task in done)]) + "\n")
+        return tasks

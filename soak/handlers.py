@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ _ZOMBIE = float(os.environ["SOAK_ZOMBIE"])
 
 @handler(KIND)
 def soak(task: Task, context: Context) -> dict[str, Any]:
-    """Leave an effect, then end as the seed decides.
+    """Leave an effect, then end as the seed decides; "overtime" ends with an interruption.
 
     Raises GiveUp, Snooze, ValueError for an attempt that is to be repeated, and whatever a
     heartbeat does.
@@ -36,11 +37,20 @@ def soak(task: Task, context: Context) -> dict[str, Any]:
             raise Snooze(0.5)
         case "slow":
             _work_slowly(context, SLOWLY)
+        case "overtime":
+            time.sleep(context.remaining())
         case "successor":
+            _hear_no_alarm()
             _work_slowly(context, _ZOMBIE)
         case "zombie":
+            _hear_no_alarm()
             time.sleep(context.remaining() + _ZOMBIE)
     return result(task.id, task.attempt, run)
+
+
+def _hear_no_alarm() -> None:
+    # As if the machine had stood still: the worker comes to itself when all is over.
+    signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _work_slowly(context: Context, seconds: float) -> None:

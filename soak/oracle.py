@@ -81,6 +81,7 @@ class Tally:
     rows: int
     statuses: dict[str, int]
     failures: dict[str, int]
+    endings: dict[str, int]
     attempts: dict[int, int]
     runs: dict[int, int]
     released: int
@@ -125,6 +126,12 @@ def tally(query: Query, told: Sequence[int]) -> Tally:
             query(
                 "select coalesce(error ->> 'code', '-'), count(*) from tasks"
                 " where status = 'failed' group by 1 order by 1"
+            )
+        ),
+        endings=dict(
+            query(
+                "select coalesce(one -> 'error' ->> 'code', '-'), count(*)"
+                " from tasks, jsonb_array_elements(attempts) one group by 1 order by 1"
             )
         ),
         attempts=dict(query("select attempt, count(*) from tasks group by 1 order by 1")),

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from localdev.mapping.runner import Context
 
 _ZOMBIE = float(os.environ["SOAK_ZOMBIE"])
-# attempt, its limit and release_count are for the oracle: how often the task was begun.
+# attempt to attempts are for the oracle: how often the task was begun.
 _SCHEMA = """
 create table tasks (
     id bigint generated always as identity primary key,
@@ -39,6 +39,7 @@ create table tasks (
     attempt integer not null default 0,
     attempt_limit integer not null default 3,
     release_count integer not null default 0,
+    attempts jsonb not null default '[]',
     created_at timestamptz not null default now(),
     updated_at timestamptz
 )
@@ -134,6 +135,8 @@ def _process(task_id: int, attempt: int, context: Context) -> dict[str, Any]:
         raise ValueError(f"it did not work: {end.name}")
     if end.name == "slow":
         time.sleep(SLOWLY)
+    if end.name == "overtime":
+        time.sleep(remaining())
     if end.name == "successor":
         time.sleep(_ZOMBIE)
     if end.name == "zombie":

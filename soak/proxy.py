@@ -70,6 +70,8 @@ class _Line:
     async def _requests(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while data := await reader.read(_CHUNK):
+                if self._route.down.value:
+                    break  # nothing was done, as with a connection that is refused
                 writer.write(data)
                 await writer.drain()
         except OSError:

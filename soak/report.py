@@ -53,6 +53,7 @@ class Report:
             f"slowest 201: {self.slowest:.2f} s",
             _table("tasks by status", tally.statuses),
             _table("failed tasks by code", tally.failures),
+            _table("attempts that did not succeed by code", tally.endings),
             _table("tasks by attempts begun", tally.attempts),
             _table("tasks by runs of the handler (at least once)", tally.runs),
             f"rows {tally.rows}, acknowledged {tally.acknowledged}",

@@ -18,6 +18,7 @@ import psycopg2
 
 from soak import clients, oracle, scene
 from soak.chaos import Chaos
+from soak.crew import context
 from soak.oracle import Finding
 from soak.report import Report
 from soak.scale import ATTEMPT_LIMIT, Times
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 SHORTEST_POSTING = 6.0  # seconds: in less, faults would find nothing to harm
 PROGRESS = 3.0  # seconds between two lines
 APIS = 2
+MOST_OPEN = 3000  # tasks: with more, clients wait, so that faults go on as long as the work
 MOST_EMPTY = 3  # answers in a row without a dead letter, before none is taken to be left
 
 
@@ -69,6 +71,7 @@ class Soak:
         self._times = times
         self._chaos = Chaos(stage, times, random.Random(options.seed))
         self._begun = self._told = time.monotonic()
+        self._hold = context.Value("l", 0)
         self._died = 0
 
     def run(self) -> Report:
@@ -93,8 +96,9 @@ class Soak:
     def _post(self) -> float:
         begun = time.monotonic()
         tasks = self._options.tasks
-        cancel = bool(self._scene.crew.of("sweeper"))
-        plan = clients.Plan(tasks, tasks / SHORTEST_POSTING, self._folder, cancel)
+        whole = bool(self._scene.crew.of("sweeper"))
+        rate = tasks / SHORTEST_POSTING
+        plan = clients.Plan(tasks, rate, self._folder, whole, self._options.seed, self._hold)
         process = self._scene.crew.start("clients", clients.post_all, self._scene.port, plan)
         self._chaos.begin()
         while process.is_alive() or self._chaos.untried():
@@ -136,6 +140,7 @@ class Soak:
         ids = clients.read_answers(self._folder).ids
         self._chaos.newest = max(ids, default=1)
         state = self._state()
+        self._hold.value = state.open > MOST_OPEN
         _say(
             f"{self._told - self._begun:6.0f} s  {what}: {len(ids)} acknowledged, "
             f"{state.open} open, {state.messages} messages, "

@@ -66,7 +66,9 @@ class Scene:
 
     def query(self, statement: str, **arguments: Any) -> list[tuple[Any, ...]]:
         """Run a statement past the proxy. Raises psycopg2.Error while the database is away."""
-        connection = psycopg2.connect(self._url, connect_timeout=5, application_name="soak")
+        connection = psycopg2.connect(
+            self._url, connect_timeout=5, application_name="soak", options="-c statement_timeout=0"
+        )
         connection.autocommit = True
         with contextlib.closing(connection), connection.cursor() as cursor:
             cursor.execute(statement, arguments or None)
@@ -106,7 +108,7 @@ def start(stack: contextlib.ExitStack, folder: Path, times: Times, options: Opti
     crew = Crew(options.seed, folder / "processes.log")
     stack.callback(crew.dismiss)
     context.set_forkserver_preload(
-        ["soak.lane", "soak.proxy", "soak.clients", f"soak.{options.algorithm}"]
+        ["soak.ahead", "soak.proxy", "soak.clients", f"soak.{options.algorithm}"]
     )
     client = sqs_client(endpoint)
     routes = [

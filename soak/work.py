@@ -15,7 +15,7 @@ import psycopg2
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-TRANSIENT, PERMANENT, SNOOZE, SLOW = 0.05, 0.005, 0.01, 0.01
+TRANSIENT, PERMANENT, SNOOZE, SLOW, OVERTIME = 0.05, 0.005, 0.01, 0.01, 0.0005
 ZOMBIE = 500  # of so many tasks one outlives its lease, in its first attempt
 LONGEST = 0.005  # seconds that a task works for, unless it is slow
 SLOWLY = 0.3  # seconds that a slow one works for
@@ -29,7 +29,10 @@ insert into effects (run, task_id, attempt) values (%s, %s, %s) on conflict (run
 
 @dataclass(frozen=True)
 class Ending:
-    """How an attempt ends: done, transient, permanent, zombie, snooze, slow or successor."""
+    """How an attempt ends.
+
+    One of done, transient, permanent, snooze, slow, overtime, zombie and successor.
+    """
 
     name: str
     seconds: float
@@ -50,6 +53,7 @@ def ending(seed: int, task_id: int, attempt: int) -> Ending:
         ("permanent", PERMANENT),
         ("snooze", SNOOZE),
         ("slow", SLOW),
+        ("overtime", OVERTIME),
     ):
         if roll < share:
             return Ending(name, seconds)

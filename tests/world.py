@@ -16,7 +16,7 @@ from chalicelib.service import Post, TaskService
 from chalicelib.settings import Settings
 from chalicelib.store import ClientStore, Store
 from chalicelib.sweeper import Sweeper
-from chalicelib.worker import Invocation, Worker
+from chalicelib.worker import Alarm, Invocation, Worker
 from tests.fakes import FakeQueue, Recorder
 
 if TYPE_CHECKING:
@@ -127,7 +127,8 @@ class World:
         self.queue = queue or FakeQueue()
         self.registry = Registry()
         self.registry.handler("default")(_echo)
-        self.worker = Worker(self.store, self.queue, self.registry.run, self.settings)
+        run = Alarm(self.registry.run, self.settings).run
+        self.worker = Worker(self.store, self.queue, run, self.settings)
         self.sweeper = Sweeper(self.store, self.queue, self.settings)
         self.clients = ClientStore(self.query, self.settings, ANYBODY)
         post = Post(self.store, self.queue, self.settings)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from chalicelib.errors import Unauthorized
@@ -21,7 +21,7 @@ class Caller:
     """Who asks: the holder of a key, or anybody where keys are off (both are None)."""
 
     key_id: str | None = None
-    secret_hash: bytes | None = None
+    secret_hash: bytes | None = field(default=None, repr=False)
 
     def proof(self) -> dict[str, str | bytes | None]:
         """Return what a statement needs to admit the caller: ``key_id``, ``proof``, ``nonce``.
@@ -45,8 +45,8 @@ class NewKey:
     """A key as it is made: ``text`` is for its holder alone and kept nowhere."""
 
     id: str
-    text: str
-    secret_hash: bytes
+    text: str = field(repr=False)
+    secret_hash: bytes = field(repr=False)
 
 
 def identify(authorization: str | None) -> Caller:

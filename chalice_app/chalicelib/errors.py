@@ -9,6 +9,7 @@ ServiceError
 ├── Unauthorized            no key, or none that counts
 ├── Forbidden               the key does not allow this
 ├── TaskNotFound
+├── KeyNotFound
 ├── IllegalMove             the task's status does not allow it
 ├── TaskChanged             the task is no longer as the client saw it
 ├── KeyReused               the Idempotency-Key was used for something else
@@ -31,6 +32,9 @@ Signal                      raised by handlers to steer the worker; not failures
 ├── GiveUp
 ├── Snooze
 └── Stopped                 raised by context.heartbeat()
+
+TimedOut                    raised in a handler whose time is over; no Exception, so that a handler
+                            that catches those does not take it for a failure of its own
 """
 
 from __future__ import annotations
@@ -85,6 +89,10 @@ class Forbidden(ServiceError):
 
 class TaskNotFound(ServiceError):
     """There is no task with this id."""
+
+
+class KeyNotFound(ServiceError):
+    """There is no key with this id."""
 
 
 class IllegalMove(ServiceError):
@@ -199,3 +207,11 @@ class Stopped(Signal):
     def __init__(self) -> None:
         """Say so."""
         super().__init__(inspect.getdoc(type(self)))
+
+
+class TimedOut(BaseException):
+    """The handler was still running shortly before its invocation's end."""
+
+    def __init__(self, seconds: float) -> None:
+        """Take how many seconds the handler had been running."""
+        super().__init__(f"The handler was interrupted after {seconds:.1f} s.")

@@ -68,6 +68,19 @@ def migrate(database: Database, steps: list[Migration] | None = None) -> list[st
     return [step.name for step in missing]
 
 
+def limit_role(database: Database, *, patience: float, invocation: float) -> None:
+    """Limit what the role's later sessions in this database may take, migrations aside.
+
+    ``patience`` is how long a client waits for one statement, ``invocation`` the longest life of a
+    transaction, both in seconds. Two at once take turns.
+    """
+    with database.transaction() as run:
+        run("take_all_time")
+        run("lock_migrations")
+        for row in run("limit_role", patience=patience, invocation=invocation):
+            run(sql=row["statement"])
+
+
 def _verified(history: list[dict[str, Any]], steps: list[Migration]) -> set[int]:
     known = {step.version: step for step in steps}
     for row in history:

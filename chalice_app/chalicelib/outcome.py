@@ -6,7 +6,15 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.errors import GiveUp, NotStorable, RetryLater, Snooze, Stopped, UnknownKind
+from chalicelib.errors import (
+    GiveUp,
+    NotStorable,
+    RetryLater,
+    Snooze,
+    Stopped,
+    TimedOut,
+    UnknownKind,
+)
 from chalicelib.strict_json import clean, encode
 
 if TYPE_CHECKING:
@@ -91,7 +99,7 @@ def judge(error: BaseException, *, attempt: int, release_count: int, backoff: Ba
         case RetryLater() if error.seconds is not None:
             return Retry(error.seconds, describe("exception", error))
         case _:
-            return Retry(backoff.after(attempt), describe("exception", error))
+            return Retry(backoff.after(attempt), _why(error))
 
 
 def describe(code: str, error: BaseException) -> dict[str, Any]:
@@ -101,6 +109,12 @@ def describe(code: str, error: BaseException) -> dict[str, Any]:
         "class": type(error).__name__,
         "message": clean(_text(error), max_bytes=MAX_ERROR),
     }
+
+
+def _why(error: BaseException) -> dict[str, Any]:
+    if isinstance(error, TimedOut):
+        return describe("timeout", error)
+    return describe("exception", error)
 
 
 def _text(error: BaseException) -> str:

@@ -11,16 +11,17 @@ from chalicelib.db import Database
 from chalicelib.errors import StoreUnavailable
 from chalicelib.queue import TaskQueue
 from chalicelib.schemas import Health
-from chalicelib.service import KeyService, Post, TaskService
+from chalicelib.service import KeyService, Post, TaskService, kinds_of
 from chalicelib.settings import Settings
 from chalicelib.store import ClientStore, KeyStore, Store
 from chalicelib.sweeper import Sweeper
-from chalicelib.worker import Invocation, Worker
+from chalicelib.worker import Alarm, Invocation, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from chalicelib.registry import Context, Registry
+    from chalicelib.schemas import Kinds
     from chalicelib.task import Task
 
 
@@ -42,7 +43,9 @@ class Runtime:
             patience=settings.database_patience,
         )
         query = tracing.traced(self.database.query, lambda name, **_: name)
-        run = tracing.traced(registry.run, _kind, task_id=_id, attempt=_attempt)
+        run = tracing.traced(
+            Alarm(registry.run, settings).run, _kind, task_id=_id, attempt=_attempt
+        )
         self._query = query
         self._registry = registry
         self.store = Store(query, settings)
@@ -61,6 +64,10 @@ class Runtime:
         store = ClientStore(self._query, self.settings, caller)
         return TaskService(store, self.post, self._registry)
 
+    def kinds(self) -> Kinds:
+        """Return every kind that has a handler."""
+        return kinds_of(self._registry)
+
     def work(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         """Work the messages of a Lambda event, see Worker."""
         invocation = Invocation(context.aws_request_id, _remaining(context))
@@ -75,8 +82,11 @@ class Runtime:
         return self.sweeper.sweep(_remaining(context), queue_lost=lost)
 
     def migrate(self) -> dict[str, Any]:
-        """Bring the schema up to date and say which files were applied."""
-        return {"applied": migrations.migrate(self.database)}
+        """Bring the schema and the role's limits up to date and say which files were applied."""
+        applied = migrations.migrate(self.database)
+        patience, invocation = self.settings.database_patience, self.settings.worker_timeout
+        migrations.limit_role(self.database, patience=patience, invocation=invocation)
+        return {"applied": applied}
 
     def readiness(self) -> Health:
         """Return that tasks can be taken; raises StoreUnavailable when they cannot."""

@@ -7,6 +7,7 @@ import json
 import os
 import pwd
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -94,10 +95,11 @@ class Stack:
         children = psutil.Process(self.process.pid).children()
         return next(child for child in children if sign in " ".join(child.cmdline()))
 
-    def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+    def ask(self, method: str, path: str, body: Any = None, *lines: str) -> tuple[int, Any]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
         with contextlib.closing(connection):
             headers = {"Content-Type": "application/json"}
+            headers |= dict(line.split(": ", 1) for line in lines)
             text = None if body is None else json.dumps(body)
             connection.request(method, path, body=text, headers=headers)
             answer = connection.getresponse()
@@ -169,6 +171,42 @@ def test_a_task_posted_when_it_says_ready_is_completed(stack: Stack) -> None:
     said = re.compile(rf"^\d\d:\d\d:\d\d ✓ task {task} completed", re.MULTILINE)
     eventually(lambda: said.search(stack.text), 5, stack)
     assert "Traceback" not in stack.text
+
+
+def test_with_auth_the_stack_hands_out_a_key_at_each_start_and_keeps_none(
+    tmp_path: Path, port: int
+) -> None:
+    folder = tmp_path / "data"
+    with Stack(folder, port, "--auth") as stack:
+        eventually(lambda: "stop:  Ctrl-C" in stack.text, 5, stack)
+        [key] = re.findall(r"^key:   (tk_\w{16}_[\w-]{43}) ", stack.text, re.MULTILINE)
+        assert stack.ask("GET", "/tasks")[0] == 401
+        assert stack.ask("GET", "/readyz")[0] == 200
+        # The command that is printed works as it is, sent as curl would.
+        [shown] = re.findall(r"^try:   (curl .*)$", stack.text, re.MULTILINE)
+        words = shlex.split(shown)
+        headers = [words[at + 1] for at, word in enumerate(words) if word == "-H"]
+        assert f"Authorization: Bearer {key}" in headers
+        sent = words[words.index("-d") + 1]
+        status, made = stack.ask("POST", "/tasks", json.loads(sent), *headers)
+        assert status == 201
+        task = made["id"]
+        done = re.compile(rf"✓ task {task} completed")
+        eventually(lambda: done.search(stack.text), 10, stack)
+        kept = [path for path in folder.iterdir() if path.is_file()]
+        assert folder / "state.json" in kept
+        assert [path for path in kept if key[20:] in path.read_text(errors="replace")] == []
+        assert not [one for one in stack.family() if key[20:] in " ".join(one.cmdline())]
+        listed = run("keys", "list", "--data", str(folder), "--json")
+        [row] = json.loads(listed.stdout)["keys"]
+        assert (row["id"], row["name"], row["tenant"]) == (key[3:19], "dev.sh", "default")
+        assert row["expires_at"] is not None
+
+
+def test_without_auth_no_key_is_made(stack: Stack) -> None:
+    assert "tk_" not in stack.text
+    listed = run("keys", "list", "--data", str(stack.folder), "--json")
+    assert json.loads(listed.stdout) == {"keys": []}
 
 
 def test_a_second_start_says_where_the_first_one_is(stack: Stack) -> None:
@@ -640,7 +678,7 @@ def test_odd_requests_get_an_answer_and_leave_no_traceback(stack: Stack) -> None
         b"POST /tasks HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n": b"413",
         b"POST /tasks HTTP/1.1\r\n" + chunked + b"zz\r\n": b"400",
         b"POST /tasks HTTP/1.1\r\n" + chunked + cut_short: b"4",
-        b"GET /healthz\x00 HTTP/1.1\r\n\r\n": b"403",
+        b"GET /healthz\x00 HTTP/1.1\r\n\r\n": b"404",
         b"nonsense\r\n\r\n": b"400",
     }
     for request, status in odd.items():

@@ -37,6 +37,15 @@ def hangs(task, context):
     note(task, context)
     time.sleep(600)
 
+@handler("deaf")
+def deaf(task, context):
+    note(task, context)
+    while True:
+        try:
+            time.sleep(600)
+        except BaseException:
+            pass
+
 spec = importlib.util.spec_from_file_location("front_door", {door!r})
 front_door = importlib.util.module_from_spec(spec)
 sys.modules["front_door"] = front_door

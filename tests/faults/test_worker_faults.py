@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LIMIT = 2  # seconds, the least that settings allow
+AMPLE = 6  # seconds: a sixth of it is enough to import boto3 on a busy machine
 
 
 class Crew:
@@ -42,22 +44,23 @@ class Crew:
 def crew(
     scene_of: Callable[..., Scene],
     sqs: Any,
-    sqs_endpoint: str,
     queue_name: str,
     url: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> Iterator[Crew]:
-    monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", sqs_endpoint)
+    """The scene and its worker, whose time limit is LIMIT or the fixture's parameter."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", sqs.meta.endpoint_url)
     scene = scene_of(line=SqsLine(sqs, queue_name), queue_name=queue_name)
     environ = {
         "DATABASE_URL": url,
         "QUEUE_NAME": queue_name,
-        "AWS_ENDPOINT_URL_SQS": sqs_endpoint,
+        "AWS_ENDPOINT_URL_SQS": sqs.meta.endpoint_url,
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
     }
-    worker = WorkerProcess(tmp_path, environ, LIMIT)
+    worker = WorkerProcess(tmp_path, environ, getattr(request, "param", LIMIT))
     yield Crew(scene, worker)
     worker.close()
     close_client(scene)
@@ -90,10 +93,26 @@ def test_a_task_that_ends_its_process_every_time_fails_and_its_neighbours_comple
     assert len(crew.worker.deaths) == row["attempt"]
 
 
-def test_a_handler_that_hangs_is_ended_by_the_time_limit_and_fails_after_its_attempts(
+@pytest.mark.parametrize("crew", [AMPLE], indirect=True, ids=["six seconds"])
+def test_a_handler_that_hangs_is_interrupted_in_time_and_fails_after_its_attempts(
     crew: Crew,
 ) -> None:
+    others = [crew.post("default") for _ in range(2)]
     number = crew.post("hangs")
+    crew.scene.table.update(number, attempt_limit=2)
+    rows = conserved(crew.scene)
+    row = rows[number]
+    assert (row["status"], row["error"]["code"]) == ("failed", "timeout")
+    assert re.fullmatch(
+        r"The handler was interrupted after (4\.[5-9]|5\.0) s\.", row["error"]["message"]
+    )
+    assert [entry["error"]["code"] for entry in row["attempts"]] == ["timeout"] * 2
+    assert {(rows[one]["status"], rows[one]["attempt"]) for one in others} == {("completed", 1)}
+    assert crew.worker.deaths == []
+
+
+def test_a_handler_that_hears_no_interruption_is_ended_by_the_time_limit(crew: Crew) -> None:
+    number = crew.post("deaf")
     crew.scene.table.update(number, attempt_limit=2)
     rows = conserved(crew.scene)
     assert (rows[number]["status"], rows[number]["error"]["code"]) == ("failed", "crashed")

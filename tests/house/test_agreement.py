@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,13 @@ import pytest
 from chalicelib import errors, sweeper, web
 from chalicelib.settings import Settings
 from chalicelib.sweeper import letters
+from localdev.http_handler import NO_ROUTE
 from tests.house.schema_dump import schema
 
 ROOT = Path(__file__).parents[2]
 CHALICE = ROOT / "chalice_app" / ".chalice"
 SETTINGS = Settings()
-FUNCTIONS = {"api_handler", "worker", "sweeper", "migrate"}
+FUNCTIONS = {"api_handler", "worker", "sweeper", "migrate", "admin"}
 
 
 def read(path: str) -> str:
@@ -76,33 +78,65 @@ def test_a_dead_letter_outlives_the_queues_own_retention() -> None:
 
 
 def test_the_queues_are_named_as_the_settings_say() -> None:
-    assert resource("TasksQueue")["QueueName"] == SETTINGS.queue_name
-    assert resource("TasksDeadLetterQueue")["QueueName"] == SETTINGS.dead_letter_queue_name
+    dead_letter_queue = Settings(queue_name="x").dead_letter_queue_name
+    assert resource("TasksQueue")["QueueName"] == "${QUEUE_NAME}"
+    assert resource("TasksDeadLetterQueue")["QueueName"] == dead_letter_queue.replace(
+        "x", "${QUEUE_NAME}"
+    )
 
 
-@pytest.mark.parametrize("name", ["api", "worker", "sweeper", "migrate"])
-def test_a_policy_grants_no_more_than_it_names(name: str) -> None:
-    for statement in load(f"policy-{name}.json")["Statement"]:
-        assert statement["Effect"] == "Allow"
-        assert not [action for action in statement["Action"] if "*" in action]
-        if statement["Resource"] == "*":  # X-Ray knows no resources
-            assert all(action.startswith("xray:Put") for action in statement["Action"])
+def test_no_two_stages_share_a_queue() -> None:
+    stages = load("config.json")["stages"].values()
+    names = [
+        stage.get("environment_variables", {}).get("QUEUE_NAME", SETTINGS.queue_name)
+        for stage in stages
+    ]
+    assert len(set(names)) == len(names) == 2
 
 
-@pytest.mark.parametrize("name", ["api", "worker", "sweeper", "migrate"])
-def test_a_policy_names_the_queues_that_the_settings_name(name: str) -> None:
-    queues = {
-        resource.rpartition(":")[2]
-        for statement in load(f"policy-{name}.json")["Statement"]
-        if statement["Action"][0].startswith("sqs:")
-        for resource in statement["Resource"]
-    }
-    assert queues <= {SETTINGS.queue_name, SETTINGS.dead_letter_queue_name}
+def test_the_default_stage_leaves_to_the_shell_what_a_laptop_sets() -> None:
+    """Chalice's local server takes the stage dev, and its variables win over the shell's."""
+    config = load("config.json")
+    told = config["environment_variables"] | config["stages"]["dev"].get(
+        "environment_variables", {}
+    )
+    assert told == {"PARTIAL_BATCH": "report"}
+
+
+@pytest.mark.parametrize("kind", resource("RestAPI")["GatewayResponses"])
+def test_what_the_gateway_answers_by_itself_is_a_problem(kind: str) -> None:
+    answer = resource("RestAPI")["GatewayResponses"][kind]
+    headers = answer["ResponseParameters"]["Headers"]
+    assert headers.pop("Content-Type") == "'application/problem+json'"
+    assert re.fullmatch(r"'\d+'", headers.pop("Retry-After", "'0'"))
+    assert headers == {}
+    text = answer["ResponseTemplates"]["application/json"]
+    # API Gateway's variables; this one comes with its quotation marks.
+    content = json.loads(text.replace("$context.error.messageString", '"what was wrong"'))
+    status = int(answer["StatusCode"])
+    assert content["type"] == "about:blank"
+    assert (content["status"], content["title"]) == (status, phrase(status))
+    assert content["detail"]
+    assert content["instance"] == "$context.path"
+    assert content["request_id"] == "$context.requestId"
+
+
+def phrase(status: int) -> str:
+    # RFC 9110's name; Python before 3.13 has the one of its forerunner.
+    return "Content Too Large" if status == 413 else HTTPStatus(status).phrase
+
+
+def test_a_path_that_is_not_there_is_answered_alike_here_and_on_aws() -> None:
+    answer = resource("RestAPI")["GatewayResponses"]["MISSING_AUTHENTICATION_TOKEN"]
+    content = json.loads(answer["ResponseTemplates"]["application/json"])
+    assert (content["status"], content["detail"]) == (404, NO_ROUTE)
 
 
 def test_no_secret_or_endpoint_is_in_the_configuration() -> None:
     assert not re.search(
-        r"://|password|secret|endpoint_url", read("chalice_app/.chalice/config.json"), re.IGNORECASE
+        r"://|password|secret(?!_arn|smanager)|endpoint_url",
+        read("chalice_app/.chalice/config.json"),
+        re.IGNORECASE,
     )
 
 
@@ -130,6 +164,7 @@ def reachable_errors() -> set[type[errors.ServiceError]]:
         errors.DuplicateHandler,
         errors.UnknownKind,
         errors.InvalidSettings,
+        errors.KeyNotFound,
         errors.MigrationRefused,
         errors.NotStorable,
         errors.QueueUnavailable,
@@ -149,7 +184,7 @@ def test_every_code_of_a_failed_task_is_documented() -> None:
     )
     codes = set(re.findall(r"""["']code["'](?::|,) ["'](\w+)["']""", source))
     codes |= set(re.findall(r'describe\("(\w+)"', source))
-    assert {"exception", "permanent", "crashed", "attempts_exhausted"} <= codes
+    assert {"exception", "timeout", "permanent", "crashed", "attempts_exhausted"} <= codes
     told = set(re.findall(r"^\| `([a-z_]+)` \|", read("docs/errors.md"), re.MULTILINE))
     assert codes <= told
 

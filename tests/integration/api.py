@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import app as front_door
+from tests.integration import described
 
 if TYPE_CHECKING:
     from chalice.test import Client, HTTPResponse
@@ -31,7 +32,9 @@ class Api:
     def call(self, method: str, path: str, body: Any = b"", **headers: str) -> HTTPResponse:
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         names = {name.replace("_", "-"): value for name, value in headers.items()}
-        return self.client.http.request(method, path, headers=names, body=raw)
+        response = self.client.http.request(method, path, headers=names, body=raw)
+        described.check(method, path, response)
+        return response
 
     def get(self, path: str, **headers: str) -> HTTPResponse:
         return self.call("GET", path, **headers)

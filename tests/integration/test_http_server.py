@@ -7,6 +7,7 @@ import json
 import socket
 import threading
 import time
+import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,7 +17,7 @@ from chalice.local import LocalChalice
 
 from localdev import crowd, processes
 from localdev.crowd import Crowd
-from localdev.http_handler import BODY_LIMIT, Handler
+from localdev.http_handler import BODY_LIMIT, NO_ROUTE, Handler
 from localdev.http_server import Server
 
 if TYPE_CHECKING:
@@ -130,6 +131,30 @@ def test_what_cannot_be_read_is_answered_with_a_problem_that_says_why(
     assert problem["status"] == status
     assert word in problem["detail"]
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_path_that_is_not_there_is_a_404_problem_and_the_connection_lasts(port: int) -> None:
+    with connect(port) as connection:
+        for path in ("/nowhere", "/ECHO", "/echo/more", "/echo%00"):
+            connection.sendall(f"GET {path}?a=b HTTP/1.1\r\n\r\n".encode())
+            status, headers, problem = answered(connection)
+            assert (status, headers["content-type"]) == (404, "application/problem+json")
+            assert uuid.UUID(problem.pop("request_id"))
+            assert problem == {
+                "type": "about:blank",
+                "title": "Not Found",
+                "status": 404,
+                "detail": NO_ROUTE,
+                "instance": path,
+            }
+
+
+def test_a_problem_never_names_the_path_of_the_request_before(port: int) -> None:
+    with connect(port) as connection:
+        connection.sendall(b"GET /echo HTTP/1.1\r\n\r\n")
+        answered(connection)
+        connection.sendall(b"nonsense\r\n\r\n")
+        assert answered(connection)[2]["instance"] == ""
 
 
 @pytest.mark.parametrize(

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from typing import TYPE_CHECKING
 
 import pytest
+from psycopg2.extensions import parse_dsn
 
 from chalicelib import migrations
 from chalicelib.db import Database
 from chalicelib.errors import MigrationRefused, StoreUnavailable
 from chalicelib.migrations import Migration
+from chalicelib.runtime import Runtime
+from chalicelib.settings import Settings
+from tests.fakes import FakeQueue
 from tests.world import Table
 
 if TYPE_CHECKING:
@@ -109,6 +114,72 @@ def test_files_that_are_not_numbered_without_a_gap_are_refused(tmp_path: Path) -
         (tmp_path / name).write_text("select 1")
     with pytest.raises(MigrationRefused, match="not numbered"):
         migrations.load(tmp_path)
+
+
+LIMITS = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
+
+
+def limits(url: str) -> dict[str, str]:
+    """Return the limits of a new session."""
+    table = Table(url)
+    try:
+        return {name: table.run(f"show {name}")[0][name] for name in LIMITS}
+    finally:
+        table.close()
+
+
+def as_role(url: str, role: str) -> str:
+    parts = parse_dsn(url)
+    return f"postgresql://{role}:secret@{parts['host']}:{parts['port']}/{parts['dbname']}"
+
+
+@pytest.fixture
+def role(table: Table) -> Iterator[str]:
+    """An ordinary role that may create tables in the database and nothing else."""
+    name = f"role_{uuid.uuid4().hex[:8]}"
+    table.run(f"create role {name} login password 'secret' nosuperuser nocreaterole nocreatedb")
+    table.run(f"grant create on schema public to {name}")
+    yield name
+    table.run(f"drop owned by {name}")
+    table.run(f"drop role {name}")
+
+
+def test_an_ordinary_role_is_limited_by_its_own_migration_and_no_other_is(
+    empty_url: str, role: str
+) -> None:
+    url = as_role(empty_url, role)
+    before = limits(empty_url)
+    assert limits(url) == before
+    whole = Runtime(Settings.model_validate({"database_url": url}), queue=FakeQueue())
+    assert whole.migrate() == {"applied": [step.name for step in migrations.load()]}
+    assert limits(url) == dict(zip(LIMITS, ("5s", "2s", "1min"), strict=True))
+    assert limits(empty_url) == before
+    assert whole.migrate() == {"applied": []}
+    whole.database.close()
+
+
+def test_the_limits_follow_the_settings_and_hold_in_this_database_only(
+    database: Database, empty_url: str, postgres_url: str
+) -> None:
+    before = limits(postgres_url)
+    for patience, invocation, expected in (
+        (4, 60, ("5s", "2s", "1min")),
+        (0.5, 900, ("1500ms", "250ms", "15min")),
+    ):
+        migrations.limit_role(database, patience=patience, invocation=invocation)
+        assert limits(empty_url) == dict(zip(LIMITS, expected, strict=True))
+    assert limits(postgres_url) == before
+
+
+def test_a_role_that_was_put_on_after_the_login_is_left_as_it_is(
+    empty_url: str, role: str, table: Table
+) -> None:
+    before = limits(as_role(empty_url, role))
+    worn = Database(f"{empty_url}?options=-c%20role%3D{role}")
+    migrations.limit_role(worn, patience=4, invocation=60)
+    worn.close()
+    assert limits(as_role(empty_url, role)) == before
+    assert table.run("select from pg_db_role_setting where setrole = %s::regrole", [role]) == []
 
 
 def test_a_step_may_take_longer_than_the_role_may(empty_url: str, table: Table) -> None:

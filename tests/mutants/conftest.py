@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from tests.integration.conftest import api, api_of
+from tests.integration.conftest import api, api_of, keyed
+from tests.integration.test_limits import limited
 
-__all__ = ["api", "api_of"]
+__all__ = ["api", "api_of", "keyed", "limited"]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.errors import GiveUp, RetryLater, Snooze, UnknownKind
+from chalicelib.errors import GiveUp, RetryLater, Snooze, TimedOut, UnknownKind
 from chalicelib.outcome import (
     MAX_ERROR,
     UNKNOWN_KIND_GRACE,
@@ -135,3 +135,10 @@ def test_an_exception_without_a_readable_text_is_still_described() -> None:
         "class": "Silent",
         "message": "The exception has no readable text.",
     }
+
+
+def test_a_handler_whose_time_was_over_is_tried_again_and_its_error_says_so() -> None:
+    outcome = judged(TimedOut(54.0), attempt=2)
+    message = "The handler was interrupted after 54.0 s."
+    error = {"code": "timeout", "class": "TimedOut", "message": message}
+    assert outcome == Retry(60, error)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.errors import QueueUnavailable, UnreadableMessage
 from chalicelib.queue import MAX_ID, Letter, Message, TaskQueue
-from chalicelib.queue.sqs import MAX_CALL_BYTES, MAX_ENTRIES
+from chalicelib.queue.sqs import MAX_CALL_BYTES, MAX_ENTRIES, SENDERS
 from tests.fakes import record
 
 
@@ -132,7 +134,8 @@ def test_a_call_never_passes_the_bounds_of_sqs_and_no_letter_is_left_out(
     ]
     TaskQueue(lambda: client, "q", "q-dlq").send(letters)
     batches = client.batches()
-    assert [int(e["Id"]) for batch in batches for e in batch] == [one.id for one in letters]
+    sent = sorted(int(e["Id"]) for batch in batches for e in batch)  # calls go out side by side
+    assert sent == [one.id for one in letters]
     for batch in batches:
         assert 1 <= len(batch) <= MAX_ENTRIES
         assert sum(len(entry["MessageBody"]) for entry in batch) <= MAX_CALL_BYTES
@@ -153,6 +156,27 @@ def test_letters_that_sqs_refused_are_named_and_the_others_are_sent() -> None:
         TaskQueue(lambda: client, "q", "q-dlq").send(letters)
     assert caught.value.context["unsent"] == [3, 12]
     assert len(client.batches()) == 2
+
+
+def test_a_queue_that_is_down_is_asked_by_no_more_than_the_first_calls_of_many() -> None:
+    class Down(Recording):
+        def send_message_batch(self, **arguments: Any) -> dict[str, Any]:
+            super().send_message_batch(**arguments)
+            time.sleep(0.01)
+            raise EndpointConnectionError(endpoint_url="http://127.0.0.1:1")
+
+    client = Down()
+    letters = [Letter(id=number, title="t", description=None) for number in range(1, 1001)]
+    with pytest.raises(QueueUnavailable, match="EndpointConnectionError") as caught:
+        TaskQueue(lambda: client, "q", "q-dlq").send(letters)
+    assert caught.value.context["unsent"] == list(range(1, 1001))
+    assert len(client.batches()) <= SENDERS
+
+
+def test_no_letters_are_no_call() -> None:
+    client = Recording()
+    TaskQueue(lambda: client, "q", "q-dlq").send([])
+    assert client.calls == []
 
 
 def test_a_queues_address_is_asked_for_once() -> None:

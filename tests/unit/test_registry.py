@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from chalicelib import handlers
-from chalicelib.errors import DuplicateHandler, UnknownKind
+from chalicelib.errors import DuplicateHandler, GiveUp, UnknownKind
 from chalicelib.registry import Context, Registry
 from chalicelib.task import Status, Task
 
@@ -46,6 +47,34 @@ def test_two_handlers_of_one_kind_are_refused() -> None:
 def test_a_kind_without_a_handler_is_unknown() -> None:
     with pytest.raises(UnknownKind, match="'a'"):
         Registry().run(task(), CONTEXT)
+
+
+class Greeting(BaseModel):
+    name: str
+    when: datetime | None = None
+
+
+def test_a_payload_comes_as_the_model_that_its_kind_declares() -> None:
+    registry = Registry()
+    registry.handler("a", payload=Greeting)(lambda _task, context: context.payload)
+    shown = registry.run(task(payload={"name": "Ada", "when": "2026-01-01T00:00:00Z"}), CONTEXT)
+    assert shown == Greeting(name="Ada", when=NOW)
+
+
+def test_a_kind_that_declares_nothing_gets_no_model() -> None:
+    registry = Registry()
+    registry.handler("a")(lambda _task, context: context.payload)
+    assert registry.run(task(payload={"name": "Ada"}), CONTEXT) is None
+    assert not registry.declares
+
+
+@pytest.mark.parametrize("payload", [None, {}, {"name": None}, {"name": ["secret"]}])
+def test_a_payload_that_does_not_fit_can_never_succeed(payload: Any) -> None:
+    registry = Registry()
+    registry.handler("a", payload=Greeting)(lambda _task, _context: "worked")
+    with pytest.raises(GiveUp, match="does not fit: name: ") as raised:
+        registry.run(task(payload=payload), CONTEXT)
+    assert "secret" not in str(raised.value)
 
 
 def test_the_folder_of_handlers_fills_the_registry() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import threading
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.errors import QueueUnavailable, UnreadableMessage
@@ -12,11 +13,15 @@ from chalicelib.queue.message import Letter, Message
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+Entries = list[dict[str, Any]]
+
 logger = logging.getLogger(__name__)
 
 #: Bounds of SQS. Source: Amazon SQS Developer Guide, "Message quotas".
 MAX_ENTRIES = 10
 MAX_CALL_BYTES = 1024 * 1024
+#: Most calls at once when there are many messages to send.
+SENDERS = 8
 #: The longest hiding, in seconds: SQS counts its 12 hours from the receive on, which lies at most
 #: one invocation back.
 MAX_HIDDEN = 12 * 60 * 60 - 15 * 60
@@ -36,15 +41,15 @@ class Queue:
 
         Raises QueueUnavailable with ``unsent``, the ids SQS is not known to have accepted.
         """
-        waiting = {letter.id for letter in letters}
-        try:
-            for entries in _batches(letters):
-                reply = self._call("send_message_batch", Entries=entries)
-                waiting -= {int(entry["Id"]) for entry in reply.get("Successful", ())}
-        except QueueUnavailable as error:
-            raise QueueUnavailable(str(error), unsent=sorted(waiting)) from error.__cause__
-        if waiting:
-            raise QueueUnavailable("SQS did not accept every message.", unsent=sorted(waiting))
+        batches = list(_batches(letters))
+        if len(batches) > 1:
+            failures = self._send_batches(batches)
+        else:  # no thread for what most calls are
+            failures = [self._send_batch(entries) for entries in batches]
+        errors = [failure for failure in failures if failure is not None]
+        if errors:
+            unsent = sorted(one for error in errors for one in error.context["unsent"])
+            raise QueueUnavailable(str(errors[0]), unsent=unsent) from errors[0].__cause__
 
     def put(self, body: str) -> None:
         """Send any text."""
@@ -87,6 +92,33 @@ class Queue:
         reply = self._call("get_queue_attributes", AttributeNames=names)
         return sum(int(reply["Attributes"][name]) for name in names)
 
+    def _send_batches(self, batches: list[Entries]) -> list[QueueUnavailable | None]:
+        # A call is mostly waiting for SQS. Once one failed the rest is not tried: each would wait
+        # for its time to be up, and the caller with them.
+        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  (cold start)
+
+        down = threading.Event()
+
+        def send(entries: Entries) -> QueueUnavailable | None:
+            if down.is_set():
+                return _unsent("SQS cannot be reached.", entries)
+            error = self._send_batch(entries)
+            if error is not None and error.__cause__ is not None:
+                down.set()
+            return error
+
+        with ThreadPoolExecutor(min(SENDERS, len(batches))) as senders:
+            return list(senders.map(send, batches))
+
+    def _send_batch(self, entries: Entries) -> QueueUnavailable | None:
+        try:
+            reply = self._call("send_message_batch", Entries=entries)
+        except QueueUnavailable as error:
+            return _unsent(str(error), entries, error.__cause__)
+        accepted = {entry["Id"] for entry in reply.get("Successful", ())}
+        left = [entry for entry in entries if entry["Id"] not in accepted]
+        return _unsent("SQS did not accept every message.", left) if left else None
+
     def _each(self, operation: str, entries: list[dict[str, Any]]) -> None:
         for start in range(0, len(entries), MAX_ENTRIES):
             some = entries[start : start + MAX_ENTRIES]
@@ -122,8 +154,14 @@ class TaskQueue(Queue):
             self.delete([message])
 
 
-def _batches(letters: Sequence[Letter]) -> Iterator[list[dict[str, Any]]]:
-    entries: list[dict[str, Any]] = []
+def _unsent(message: str, entries: Entries, cause: BaseException | None = None) -> QueueUnavailable:
+    error = QueueUnavailable(message, unsent=[int(entry["Id"]) for entry in entries])
+    error.__cause__ = cause
+    return error
+
+
+def _batches(letters: Sequence[Letter]) -> Iterator[Entries]:
+    entries: Entries = []
     size = 0
     for letter in letters:
         body = letter.body()

@@ -1,4 +1,7 @@
-"""The HTTP contract: what clients send (``requests``) and what they get (``answers``)."""
+"""The HTTP contract: what clients send (``requests``) and what they get (``answers``).
+
+``fields`` has the kinds of values, ``rules`` the words for a rule that is broken.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ from chalicelib.schemas.answers import (
     Batch,
     Created,
     Health,
+    Kinds,
+    KindView,
     Retried,
     TaskPage,
     TaskView,
@@ -28,6 +33,8 @@ __all__ = [
     "Created",
     "Filter",
     "Health",
+    "KindView",
+    "Kinds",
     "ListQuery",
     "NewBatch",
     "NewTask",

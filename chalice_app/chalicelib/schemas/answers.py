@@ -110,6 +110,20 @@ class Retried(BaseModel):
     more: bool
 
 
+class KindView(BaseModel):
+    """A kind of task; ``payload`` is the JSON Schema that its payload has to fit, if it has one."""
+
+    kind: str
+    description: str | None
+    payload: dict[str, Any] | None
+
+
+class Kinds(BaseModel):
+    """Every kind that has a handler, by name."""
+
+    items: list[KindView]
+
+
 class Health(BaseModel):
     """That the service answers, or that it could work a task."""
 

@@ -6,7 +6,14 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, PlainSerializer
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+)
 
 from chalicelib import strict_json
 from chalicelib.errors import NotStorable
@@ -15,6 +22,11 @@ from chalicelib.errors import NotStorable
 YEAR = 366 * 24 * 60 * 60
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\D")
+
+# For who reads the description of the API; what is said here is enforced by other means.
+_THIS_CENTURY = "^20[0-9]{2}-"
+_NO_NUL = r"^[^\x00]*$"
+_NOT_BLANK = r"^[^\x00]*[^\s\x00\x1c-\x1f][^\x00]*$"
 
 
 def storable(value: Any) -> Any:
@@ -30,6 +42,11 @@ def _digits(text: Any) -> Any:
     if isinstance(text, str) and not (text.isascii() and text.isdecimal()):
         raise ValueError("must be a whole number")
     return text
+
+
+def _whole(number: Any) -> Any:
+    # In JSON, 5.0 is a way to write 5.
+    return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
 def _not_blank(value: str) -> str:
@@ -52,6 +69,7 @@ def _told(value: Any) -> Any:
 
 
 def _utc(moment: datetime) -> datetime:
+    # ISO 8601 knows offsets that PostgreSQL does not.
     return moment.astimezone(UTC)
 
 
@@ -60,22 +78,45 @@ def _zulu(moment: datetime) -> str:
 
 
 #: A time as it is shown: ISO 8601 in UTC with microseconds and Z.
-Time = Annotated[datetime, PlainSerializer(_zulu, return_type=str)]
+Time = Annotated[
+    datetime,
+    PlainSerializer(_zulu, return_type=str),
+    WithJsonSchema({"type": "string", "format": "date-time"}, mode="serialization"),
+]
 #: A time that a client gives: ISO 8601 with an offset, within the years that every part can tell.
 Moment = Annotated[
     AwareDatetime,
-    Field(strict=False, ge=datetime(2000, 1, 1, tzinfo=UTC), lt=datetime(2100, 1, 1, tzinfo=UTC)),
+    Field(
+        strict=False,
+        ge=datetime(2000, 1, 1, tzinfo=UTC),
+        lt=datetime(2100, 1, 1, tzinfo=UTC),
+        json_schema_extra={"pattern": _THIS_CENTURY},
+    ),
     BeforeValidator(_told),
     AfterValidator(_utc),
 ]
 Delay = Annotated[float, Field(ge=0, le=YEAR)]
 Title = Annotated[
-    str, Field(min_length=1, max_length=255), AfterValidator(storable), AfterValidator(_not_blank)
+    str,
+    Field(min_length=1, max_length=255, json_schema_extra={"pattern": _NOT_BLANK}),
+    AfterValidator(storable),
+    AfterValidator(_not_blank),
 ]
-Description = Annotated[str, AfterValidator(storable)]
+Description = Annotated[
+    str, Field(json_schema_extra={"pattern": _NO_NUL}), AfterValidator(storable)
+]
 Payload = Annotated[dict[str, Any], AfterValidator(storable)]
 Kind = Annotated[str, Field(min_length=1, max_length=100)]
 Tag = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:/-]{1,64}$")]
-Tags = Annotated[list[Tag], Field(max_length=10), AfterValidator(_different)]
-Words = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(storable)]
-Digits = Annotated[int, BeforeValidator(_digits)]
+Tags = Annotated[
+    list[Tag],
+    Field(max_length=10, json_schema_extra={"uniqueItems": True}),
+    AfterValidator(_different),
+]
+Words = Annotated[
+    str,
+    Field(min_length=1, max_length=255, json_schema_extra={"pattern": _NO_NUL}),
+    AfterValidator(storable),
+]
+Many = Annotated[int, Field(strict=True, ge=1, le=1000), BeforeValidator(_whole)]
+PageSize = Annotated[int, Field(ge=1, le=100), BeforeValidator(_digits)]

@@ -9,9 +9,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from chalicelib.schemas.fields import (
     Delay,
     Description,
-    Digits,
     Kind,
+    Many,
     Moment,
+    PageSize,
     Payload,
     Tag,
     Tags,
@@ -127,7 +128,7 @@ class ListQuery(Filter):
     """The query of GET /tasks."""
 
     status: Status | None = None
-    limit: Annotated[Digits, Field(ge=1, le=100)] = 50
+    limit: PageSize = 50
     cursor: Annotated[str, Field(max_length=100)] | None = None
 
 
@@ -135,4 +136,4 @@ class RetryMany(Filter):
     """Which finished tasks to give new attempts, oldest first."""
 
     status: Literal["failed", "cancelled"] = "failed"
-    limit: Annotated[int, Field(ge=1, le=1000, strict=True)] = 1000
+    limit: Many = 1000

@@ -2,19 +2,169 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import logging
+import re
+from typing import TYPE_CHECKING, Annotated, Any, Literal, assert_never
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from chalicelib.access import Scope, new_key
+from chalicelib.errors import InvalidRequest, KeyNotFound
+from chalicelib.schemas.fields import Time  # noqa: TC001  (pydantic reads it)
 
 if TYPE_CHECKING:
     from chalicelib.store import KeyStore
 
+DAY = 24 * 60 * 60
+#: The same rule as the table's.
+TENANT = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_ID = re.compile(r"[a-z0-9]{16}")
+
+logger = logging.getLogger(__name__)
+
+
+def _tenant(text: str) -> str:
+    if not TENANT.fullmatch(text):
+        raise ValueError("has to be 1 to 63 of a-z 0-9 _ -, the first a letter or a digit")
+    return text
+
+
+def _name(text: str) -> str:
+    if not (text.strip() and text.isprintable() and len(text) <= 100):  # noqa: PLR2004
+        raise ValueError("has to be 1 to 100 printable characters")
+    return text
+
+
+def _id(text: str) -> str:
+    if not _ID.fullmatch(text):
+        raise ValueError("has to be the 16 characters between the underscores of a key")
+    return text
+
+
+def _scopes(scopes: list[Scope]) -> list[Scope]:
+    if not scopes or len(set(scopes)) < len(scopes):
+        raise ValueError("has to name one scope at least, and none twice")
+    return scopes
+
+
+Tenant = Annotated[str, AfterValidator(_tenant)]
+
+
+class _Asked(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
+
+
+class CreateKey(_Asked):
+    """A key to make; it counts for ``lifetime_days``, or until it is revoked."""
+
+    action: Literal["create"]
+    tenant: Tenant
+    name: Annotated[str, AfterValidator(_name)]
+    scopes: Annotated[list[Scope], AfterValidator(_scopes)]
+    lifetime_days: Annotated[float, Field(gt=0, le=3650)] | None = None
+
+
+class ListKeys(_Asked):
+    """Whose keys to list; all if no tenant is given."""
+
+    action: Literal["list"]
+    tenant: Tenant | None = None
+
+
+class RevokeKey(_Asked):
+    """Which key to end."""
+
+    action: Literal["revoke"]
+    id: Annotated[str, AfterValidator(_id)]
+
+
+class KeyView(BaseModel):
+    """A key as operators see it: without its secret, which nobody keeps."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: str
+    tenant: str
+    name: str
+    scopes: list[str]
+    state: Literal["live", "expired", "revoked"]
+    created_at: Time
+    expires_at: Time | None
+    revoked_at: Time | None
+
+
+_Request = Annotated[CreateKey | ListKeys | RevokeKey, Field(discriminator="action")]
+_REQUEST: TypeAdapter[CreateKey | ListKeys | RevokeKey] = TypeAdapter(_Request)
+
 
 class KeyService:
-    """Keys of every tenant."""
+    """Keys of every tenant. Whoever can reach it is trusted with all of them."""
 
     def __init__(self, store: KeyStore) -> None:
         """Take the room below."""
         self._store = store
 
-    def handle(self, event: dict[str, Any]) -> dict[str, Any]:
-        """Do what ``event`` asks."""
-        raise NotImplementedError(event)
+    def handle(self, event: Any) -> dict[str, Any]:
+        """Do what ``event`` asks, and answer in plain JSON.
+
+        ``{"action": "create", "tenant", "name", "scopes", "lifetime_days"}`` makes a key and
+        answers ``{"key", "text"}``: the text is what its holder sends, and is kept nowhere.
+        ``{"action": "list", "tenant"}`` answers ``{"keys"}``, ``{"action": "revoke", "id"}``
+        ends a key at once and answers ``{"key"}``. Raises InvalidRequest naming all that is
+        wrong, KeyNotFound, and StoreUnavailable.
+        """
+        asked = _read(event)
+        match asked:
+            case CreateKey():
+                return self._create(asked)
+            case ListKeys():
+                return {"keys": [_shown(key) for key in self._store.list_keys(tenant=asked.tenant)]}
+            case RevokeKey():
+                return self._revoke(asked.id)
+            case _:
+                assert_never(asked)
+
+    def _create(self, asked: CreateKey) -> dict[str, Any]:
+        new = new_key()
+        lifetime = None if asked.lifetime_days is None else asked.lifetime_days * DAY
+        key = self._store.insert_key(
+            new, tenant=asked.tenant, name=asked.name, scopes=asked.scopes, lifetime=lifetime
+        )
+        logger.info("key_created", extra={"key_id": key.id, "scopes": key.scopes})
+        return {"key": _shown(key), "text": new.text}
+
+    def _revoke(self, key_id: str) -> dict[str, Any]:
+        key = self._store.revoke_key(key_id)
+        if key is None:
+            raise KeyNotFound
+        logger.info("key_revoked", extra={"key_id": key_id})
+        return {"key": _shown(key)}
+
+
+def _shown(key: object) -> dict[str, Any]:
+    return KeyView.model_validate(key).model_dump(mode="json")
+
+
+def _read(event: Any) -> CreateKey | ListKeys | RevokeKey:
+    try:
+        return _REQUEST.validate_python(event)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False)
+        # All in one sentence: of an error, Lambda hands on the text alone.
+        raise InvalidRequest("; ".join(map(_broken, found)) + ".") from None
+
+
+def _broken(error: Any) -> str:
+    place = ".".join(map(str, error["loc"][1:]))
+    match error["type"]:
+        case "union_tag_invalid" | "union_tag_not_found":
+            return "action has to be create, list or revoke"
+        case "missing":
+            return f"{place} is required"
+        case "extra_forbidden":
+            return f"{place} is not known here"
+        case "value_error":
+            return f"{place} {error['ctx']['error']}"
+        case _:
+            rule = str(error["msg"]).replace("Input should", "has to")
+            return f"{place or 'the event'} {rule}"

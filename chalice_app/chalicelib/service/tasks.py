@@ -8,9 +8,10 @@ import json
 import logging
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.errors import EnqueueFailed, InvalidRequest, ServiceError
+from chalicelib.errors import EnqueueFailed, ServiceError
 from chalicelib.schemas import Attempts, Batch, Created, Retried, TaskPage, TaskView
 from chalicelib.service.attempts import attempts_of
+from chalicelib.service.kinds import check_kind
 from chalicelib.service.paging import page, read_cursor
 from chalicelib.service.waiting import wait_until
 from chalicelib.task import FINAL
@@ -46,7 +47,7 @@ class TaskService:
         sweeper sends one. Raises InvalidRequest for an unknown kind, KeyReused, TooManyRequests,
         and EnqueueFailed when ENQUEUE_FAILURE=fail asks for that instead.
         """
-        self._check_kind(new.kind, "#/kind")
+        check_kind(self._registry, new.kind, new.payload)
         [made] = self._insert([new], key, one=True)
         found: Found = made
         if wait:
@@ -58,7 +59,7 @@ class TaskService:
     def create_many(self, batch: NewBatch, *, key: str | None = None) -> Batch:
         """Store all of the tasks or none, then hand them to the queue; raises as ``create``."""
         for number, new in enumerate(batch.tasks):
-            self._check_kind(new.kind, f"#/tasks/{number}/kind")
+            check_kind(self._registry, new.kind, new.payload, "tasks", number)
         made = self._insert(batch.tasks, key, one=False)
         items = [TaskView.of(one.task, one.wait) for one in made]
         return Batch(items=items, replayed=any(one.replayed for one in made))
@@ -91,6 +92,8 @@ class TaskService:
         Raises TaskChanged, IllegalMove and TaskNotFound.
         """
         columns = changes.columns()
+        if "payload" in columns:
+            self._check_payload(task_id, columns["payload"])
         found = self._store.update_task(task_id, columns, versions=versions)
         logger.info("task_changed", extra={"task_id": task_id, "fields": sorted(columns)})
         if found.moved:
@@ -126,6 +129,12 @@ class TaskService:
         self._store.delete_task(task_id)
         logger.info("task_deleted", extra={"task_id": task_id})
 
+    def _check_payload(self, task_id: int, payload: Any) -> None:
+        if self._registry.declares:  # else there is nothing to read the kind for
+            kind = self._store.get_task(task_id).task.kind
+            if kind in self._registry.kinds:
+                check_kind(self._registry, kind, payload)
+
     def _insert(self, tasks: Sequence[NewTask], key: str | None, *, one: bool) -> list[Creation]:
         items = [new.columns() for new in tasks]
         fingerprint = None if key is None else _fingerprint(items, one=one)
@@ -143,12 +152,6 @@ class TaskService:
             return changed or found.task.status in FINAL
 
         return wait_until(done, lambda: self._store.get_task(task_id), wait)
-
-    def _check_kind(self, kind: str, pointer: str) -> None:
-        if kind not in self._registry.kinds:
-            known = ", ".join(sorted(self._registry.kinds))
-            rule = {"pointer": pointer, "detail": f"is unknown; there are: {known}"}
-            raise InvalidRequest.naming([rule])
 
 
 def _fingerprint(items: list[dict[str, Any]], *, one: bool) -> bytes:

@@ -455,18 +455,22 @@ select caller.refusal, t.status as current, m.*, 0::float8 as wait
 with caller as materialized (
     select tenant, refusal from admit(%(key_id)s, %(proof)s, %(nonce)s, 'tasks:write')
 ), found as (
-    select t.id, t.unique_key
-      from tasks t join caller using (tenant)
-     where t.status = %(status)s and t.status in ('failed', 'cancelled')
-       and fits(t, null, %(kind)s, %(created_after)s, %(created_before)s)
-       and bears(t, %(tag)s, %(text)s)
-       and not exists (
-           select from tasks twin
-            where twin.tenant = t.tenant and twin.unique_key = t.unique_key and twin.id <> t.id
-              and (twin.unique_scope = 'forever'
-                   or twin.status in ('pending', 'processing', 'retrying')))
-     order by t.created_at, t.id
-     limit %(limit)s
+    select one.id, one.unique_key
+      from caller cross join lateral (
+               select t.id, t.unique_key
+                 from tasks t
+                where t.tenant = caller.tenant
+                  and t.status = %(status)s and t.status in ('failed', 'cancelled')
+                  and fits(t, null, %(kind)s, %(created_after)s, %(created_before)s)
+                  and bears(t, %(tag)s, %(text)s)
+                  and not exists (
+                      select from tasks twin
+                       where twin.tenant = t.tenant and twin.unique_key = t.unique_key
+                         and twin.id <> t.id
+                         and (twin.unique_scope = 'forever'
+                              or twin.status in ('pending', 'processing', 'retrying')))
+                order by t.created_at, t.id
+                limit %(limit)s) as one
 ), chosen as (
     select max(id) as id
       from found
@@ -560,22 +564,22 @@ returning k.key
 
 
 -- name: insert_key (once)
-insert into api_keys (id, tenant, name, secret_hash, scopes, expires_at)
+insert into api_keys as k (id, tenant, name, secret_hash, scopes, expires_at)
 values (%(id)s, %(tenant)s, %(name)s, %(secret_hash)s, %(scopes)s,
         now() + make_interval(secs => %(lifetime)s))
-returning id, tenant, name, scopes, created_at, expires_at, revoked_at
+returning id, tenant, name, scopes, key_state(k) as state, created_at, expires_at, revoked_at
 
 
 -- name: list_keys
-select id, tenant, name, scopes, created_at, expires_at, revoked_at
-  from api_keys
+select id, tenant, name, scopes, key_state(k) as state, created_at, expires_at, revoked_at
+  from api_keys k
  where %(tenant)s::text is null or tenant = %(tenant)s
  order by tenant, created_at, id
 
 
 -- name: revoke_key
-update api_keys set revoked_at = coalesce(revoked_at, now()) where id = %(id)s
-returning id, tenant, name, scopes, created_at, expires_at, revoked_at
+update api_keys k set revoked_at = coalesce(revoked_at, now()) where id = %(id)s
+returning id, tenant, name, scopes, key_state(k) as state, created_at, expires_at, revoked_at
 
 
 -- name: read_schema_version
@@ -588,6 +592,20 @@ select coalesce(max(version), 0) as version from schema_migrations
 select set_config('statement_timeout', '0', true),
        set_config('lock_timeout', '0', true),
        set_config('idle_in_transaction_session_timeout', '0', true)
+
+
+-- name: limit_role
+-- Statements that limit the sessions of this role in this database, from their next one on: the
+-- server ends what its client has given up, and gives up waiting for a lock before the client does,
+-- or a claim would be carried out for nobody. Nothing lasts longer than an invocation. None for
+-- a role that was put on by `set role`: a session has the limits of the role that logged in.
+select format('alter role current_user in database %%I set %%s = %%s',
+              current_database(), limits.name, (seconds * 1000)::integer) as statement
+  from (values ('statement_timeout', %(patience)s::float8 + 1),
+               ('lock_timeout', %(patience)s::float8 / 2),
+               ('idle_in_transaction_session_timeout', %(invocation)s::float8))
+           as limits (name, seconds)
+ where current_user = session_user
 
 
 -- name: lock_migrations

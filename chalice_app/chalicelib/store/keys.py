@@ -21,6 +21,7 @@ class Key:
     tenant: str
     name: str
     scopes: list[str]
+    state: str  #: live, expired or revoked
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None

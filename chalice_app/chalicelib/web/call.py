@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, cast
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 
@@ -19,6 +18,7 @@ from chalicelib.errors import (
 )
 from chalicelib.queue import MAX_ID
 from chalicelib.schemas import NewBatch, TaskChanges
+from chalicelib.schemas.rules import broken, pointer
 from chalicelib.strict_json import MAX_BYTES
 from chalicelib.web import etags
 
@@ -122,7 +122,7 @@ class Call(Generic[Sent]):
         try:
             return model.model_validate_json(raw)
         except ValidationError as error:
-            _refuse(error, _pointer)
+            _refuse(error, pointer)
 
     def _check_media_type(self, other: str) -> None:
         header = self._header("content-type") or ""
@@ -149,25 +149,7 @@ class Call(Generic[Sent]):
 def _refuse(
     error: ValidationError, place: Callable[[tuple[int | str, ...]], dict[str, str]]
 ) -> NoReturn:
-    found = error.errors(include_url=False, include_input=False)
-    if found[0]["type"] == "json_invalid":
-        raise MalformedBody(f"The body is not valid JSON: {found[0]['ctx']['error']}.") from None
-    raise InvalidRequest.naming([place(e["loc"]) | {"detail": _rule(e)} for e in found]) from None
-
-
-def _rule(error: Any) -> str:
-    match error["type"]:
-        case "extra_forbidden":
-            return "is not a known field"
-        case "missing":
-            return "is required"
-        case "value_error":
-            return str(error["ctx"]["error"])
-        case _:
-            return str(error["msg"]).replace("Input should", "should")
-
-
-def _pointer(path: tuple[int | str, ...]) -> dict[str, str]:
-    # RFC 6901, section 6: a JSON pointer as a URI fragment.
-    steps = (str(step).replace("~", "~0").replace("/", "~1") for step in path)
-    return {"pointer": "#" + "".join(f"/{quote(step)}" for step in steps)}
+    [first, *_] = error.errors(include_url=False, include_input=False)
+    if first["type"] == "json_invalid":
+        raise MalformedBody(f"The body is not valid JSON: {first['ctx']['error']}.") from None
+    raise InvalidRequest.naming(broken(error, place)) from None

@@ -5,12 +5,14 @@ run     one handler after the other, as long as there is time; an outcome for ea
 settle  one statement, as rarely as the waiting allows, writes what became of them
 answer  every message is deleted, or kept and seen again when its task is due
 
-``work`` claims and runs, ``settle`` writes, ``batch`` is what they hand to each other.
+``work`` claims and runs, ``alarm`` interrupts a handler whose time is over, ``settle`` writes,
+``batch`` is what they hand to each other.
 """
 
 from __future__ import annotations
 
+from chalicelib.worker.alarm import Alarm
 from chalicelib.worker.batch import Invocation
 from chalicelib.worker.work import Worker
 
-__all__ = ["Invocation", "Worker"]
+__all__ = ["Alarm", "Invocation", "Worker"]

@@ -12,6 +12,7 @@ from chalicelib.outcome import Backoff, Released, completed, judge
 from chalicelib.queue import Message
 from chalicelib.registry import Context
 from chalicelib.task import Status
+from chalicelib.worker.alarm import margin
 from chalicelib.worker.batch import Batch
 from chalicelib.worker.persist import persist
 from chalicelib.worker.settle import Settler
@@ -48,6 +49,7 @@ class Worker:
         self._run = run
         self._settler = Settler(store, reserve=settings.worker_timeout / 12)
         self._settings = settings
+        self._margin = margin(settings)
         self._backoff = Backoff(base=settings.retry_delay, longest=settings.retry_delay_max)
         self._duration: dict[str, float] = {}
 
@@ -130,7 +132,8 @@ class Worker:
 
     def _may_start(self, invocation: Invocation, seen: float | None) -> bool:
         # A kind never seen is taken to need a sixth of the time limit.
-        return invocation.remaining() > max(self._settings.worker_timeout / 6, seen or 0)
+        needed = max(self._settings.worker_timeout / 6, (seen or 0) + self._margin)
+        return invocation.remaining() > needed
 
     def _context(self, task: Task, batch: Batch) -> Context:
         remaining = batch.invocation.remaining

@@ -46,6 +46,14 @@ create table api_keys (
         cardinality(scopes) > 0 and scopes <@ array['tasks:read', 'tasks:write', 'admin'])
 );
 
+create function key_state(key api_keys) returns text
+    language sql stable
+    return case when key.revoked_at is not null then 'revoked'
+                when key.expires_at <= now() then 'expired'
+                else 'live' end;
+
+comment on function key_state is 'Whether a key still counts.';
+
 create function admit(key_id text, proof bytea, nonce bytea, scope text)
     returns table (tenant text, refusal text)
     language sql stable
@@ -55,8 +63,7 @@ begin atomic
                    case when admit.key_id is null then null
                         when sha256(coalesce(k.secret_hash, admit.nonce) || admit.nonce)
                              is distinct from admit.proof then 'unknown'
-                        when k.revoked_at is not null then 'revoked'
-                        when k.expires_at <= now() then 'expired'
+                        when key_state(k) <> 'live' then key_state(k)
                         when not k.scopes && array[admit.scope, 'admin'] then 'scope'
                         end as refusal
               from (select) as once left join api_keys k on k.id = admit.key_id) as judged;
@@ -107,14 +114,15 @@ create function fits(
        and (fits.created_after is null or task.created_at >= fits.created_after)
        and (fits.created_before is null or task.created_at < fits.created_before);
 
+comment on function fits is
+    'Whether a task is what a client asks for; null asks for any. Like bears it dissolves in the '
+    'statement that calls it, before that is planned.';
+
 create function bears(task tasks, tag text, words text) returns boolean
     language sql immutable
     return (bears.tag is null or task.tags @> array[bears.tag])
        and (words is null or to_tsvector('simple', plain(task.title)) @@ search_query(words));
 
-comment on function fits is
-    'Whether a task is what a client asks for; null asks for any. Like bears it dissolves in the '
-    'statement that calls it, before that is planned.';
 comment on function bears is 'Whether a task has the tag and the words that a client asks for.';
 
 create function few_tasks(tenant text, tag text, words text) returns bigint[]
@@ -210,27 +218,25 @@ begin
         return;
     end if;
 
-    -- Two requests with one key at once: the second waits at the index for the end of the first.
+    -- Two requests with one key at once: the second waits at the index for the end of the first, and
+    -- is not counted against a limit, for it makes nothing.
     new_ids := array(select nextval('tasks_id_seq') from generate_series(1, many));
-    loop
-        if request_key is not null then
-            select k.* into known
-              from idempotency_keys k
-             where k.tenant = caller.tenant and k.key = request_key;
-            if found and known.fingerprint <> request_fingerprint then
-                refusal := 'reused';
-                return next;
-                return;
-            elsif found then
-                return query
-                    select null::text, null::float8, true, t.created_at = known.created_at, t
-                      from unnest(known.task_ids) with ordinality as asked (id, number)
-                           left join tasks t on t.id = asked.id
-                     order by asked.number;
-                return;
-            end if;
+    while request_key is not null loop
+        select k.* into known
+          from idempotency_keys k
+         where k.tenant = caller.tenant and k.key = request_key;
+        if found and known.fingerprint <> request_fingerprint then
+            refusal := 'reused';
+            return next;
+            return;
+        elsif found then
+            return query
+                select null::text, null::float8, true, t.created_at = known.created_at, t
+                  from unnest(known.task_ids) with ordinality as asked (id, number)
+                       left join tasks t on t.id = asked.id
+                 order by asked.number;
+            return;
         end if;
-        exit when request_key is null;
         insert into idempotency_keys (tenant, key, fingerprint, task_ids)
         values (caller.tenant, request_key, request_fingerprint, new_ids)
             on conflict do nothing;

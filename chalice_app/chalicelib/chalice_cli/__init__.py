@@ -1,0 +1,47 @@
+"""Mends what Chalice's command line lacks; app.py calls it, and in Lambda it does nothing.
+
+``mapping``: partial batches. ``stage``: names that differ from stage to stage. ``archive``: a
+package without what Lambda has anyway, compiled, the same bytes each time, and none at all where a
+requirement has no wheel. ``server``: a development server that answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from chalicelib.chalice_cli import archive, mapping, server, stage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+
+_MENDERS: dict[str, tuple[Callable[[ModuleType], None], ...]] = {
+    "chalice.local": (server.mend,),
+    "chalice.awsclient": (mapping.mend_deploy,),
+    "chalice.package": (mapping.mend_package, stage.mend_template),
+    "chalice.deploy.appgraph": (stage.mend_logs,),
+    "chalice.deploy.deployer": (stage.mend_policies,),
+    "chalice.deploy.packager": (archive.mend,),
+}
+
+
+def mend() -> None:
+    """Mend the parts of Chalice's command line that this process has loaded.
+
+    Ends the process if they are not the ones that are known here: a deployment that silently
+    lacked partial batches would lose messages.
+    """
+    for module, menders in _MENDERS.items():
+        loaded = sys.modules.get(module)
+        if loaded is None or hasattr(loaded, "_mended_by_tasks"):
+            continue
+        try:
+            for mender in menders:
+                mender(loaded)
+        except AttributeError as error:
+            sys.exit(
+                f"This app mends Chalice 1.34's command line, and {module} has changed since "
+                f"({error}). Install the Chalice that requirements-dev.txt names."
+            )
+        loaded._mended_by_tasks = True  # type: ignore[attr-defined]  # noqa: SLF001

@@ -1,0 +1,76 @@
+"""Serves pages for people, and other texts that are the same for every client."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import html
+import http
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from chalice.app import Response
+
+from chalicelib.web.answers import Headers, path
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chalice.app import Chalice, Request
+
+FOLDER = Path(__file__).parents[1] / "static"
+
+#: What a page may do: run and load what this service serves, call this service, and no more.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+def page(app: Chalice, media_type: str) -> Callable[[Callable[[str], str]], Callable[[], Response]]:
+    """Let a view take the path of the API's root and return a text; no key is asked for.
+
+    The root is what comes before the route's own path: a stage's prefix, or nothing. A client that
+    has the text already gets 304.
+    """
+
+    def decorate(view: Callable[[str], str]) -> Callable[[], Response]:
+        @functools.wraps(view)
+        def answer() -> Response:
+            request = cast("Request", app.current_request)
+            return _answer(request, view(_root(request)), media_type)
+
+        answer.media_type = media_type  # type: ignore[attr-defined]
+        return answer
+
+    return decorate
+
+
+@functools.cache
+def file(name: str) -> str:
+    """Return the file ``name`` of the folder ``static``."""
+    return (FOLDER / name).read_text(encoding="utf-8")
+
+
+def html_file(name: str, root: str) -> str:
+    """Return an HTML file, in which ``{root}`` stands for the path of the API's root."""
+    return file(name).replace("{root}", html.escape(root))
+
+
+def _answer(request: Request, text: str, media_type: str) -> Response:
+    tag = f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
+    headers: Headers = {
+        "Cache-Control": "no-cache",  # keep it, but ask each time: what is deployed may change
+        "Content-Security-Policy": POLICY,
+        "ETag": tag,
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+    }
+    if tag in request.headers.get("if-none-match", ""):
+        return Response("", status_code=http.HTTPStatus.NOT_MODIFIED, headers=headers)
+    headers["Content-Type"] = f"{media_type}; charset=utf-8"
+    return Response(text, headers=headers)
+
+
+def _root(request: Request) -> str:
+    return path(request).removesuffix(request.path)

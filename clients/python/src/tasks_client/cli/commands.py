@@ -1,0 +1,136 @@
+"""What each command does; each returns its exit status."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from tasks_client import IllegalMove, Status, TaskNotFound, TasksError
+from tasks_client.calls import MOST_LISTED
+from tasks_client.cli.output import printable
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterable
+
+    from tasks_client import Client
+    from tasks_client.cli.output import Output
+
+DONE, UNSUCCESSFUL, WRONG_USE, NOT_DONE = 0, 1, 2, 3
+_NEW = ("description", "kind", "payload", "tags", "run_at", "delay", "expires_at")
+_UNIQUE = ("unique_key", "unique_scope", "idempotency_key")
+_FILTERS = ("status", "kind", "tag", "created_after", "created_before", "text")
+
+
+def create(client: Client, options: argparse.Namespace, output: Output) -> int:
+    """Create a task."""
+    given = _given(options, (*_NEW, *_UNIQUE))
+    output.task(client.create(options.title, wait=options.wait, **given))
+    return DONE
+
+
+def get(client: Client, options: argparse.Namespace, output: Output) -> int:
+    """Show a task."""
+    output.whole(client.get(options.id))
+    return DONE
+
+
+def list_(client: Client, options: argparse.Namespace, output: Output) -> int:
+    """List tasks."""
+    given = _given(options, _FILTERS)
+    whole_pages = itertools.islice(client.iterate(**given), options.limit)
+    one_page = options.limit <= MOST_LISTED
+    for task in client.list(limit=options.limit, **given).items if one_page else whole_pages:
+        output.task(task)
+    return DONE
+
+
+def wait(client: Client, options: argparse.Namespace, output: Output) -> int:
+    """Wait for tasks; those that did not succeed are shown and make the status."""
+    from tasks_client.cli.progress import Bar  # noqa: PLC0415  (only here is it needed)
+
+    if bool(options.ids) == (options.tag is not None):
+        return _complain("give IDs or --tag", WRONG_USE)
+    with Bar() as bar:
+        tasks = client.wait_all(
+            options.ids or None, tag=options.tag, timeout=options.timeout, on_progress=bar.show
+        )
+    if not tasks:
+        return _complain(f"no task has the tag {options.tag!r}", NOT_DONE)
+    counts = Counter(task.status for task in tasks)
+    told = ", ".join(f"{counts[status]} {status}" for status in Status if counts[status])
+    output.say(f"{len(tasks)} {'task' if len(tasks) == 1 else 'tasks'}: {told}")
+    for task in tasks:
+        if not task.succeeded or options.json:
+            output.task(task)
+    return DONE if all(task.succeeded for task in tasks) else UNSUCCESSFUL
+
+
+def cancel(client: Client, options: argparse.Namespace, output: Output) -> int:
+    """Cancel tasks."""
+    return _each(options.ids, lambda task_id: output.task(client.cancel(task_id)))
+
+
+def retry(client: Client, options: argparse.Namespace, output: Output) -> int:
+    """Retry tasks, by id or by filter."""
+    given = _given(options, (*_FILTERS, "limit"))
+    if bool(options.ids) == bool(given):
+        return _complain("give IDs, or say which by --status, --kind, --tag, ...", WRONG_USE)
+    if options.ids:
+        return _each(options.ids, lambda task_id: output.task(client.retry(task_id)))
+    retried = client.retry_many(**given)
+    output.dump({"ids": list(retried.ids), "more": retried.more})
+    more = "; there are more: run it again" if retried.more else ""
+    output.say(f"{len(retried.ids)} retried{more}")
+    return DONE
+
+
+def delete(client: Client, options: argparse.Namespace, _output: Output) -> int:
+    """Delete tasks."""
+    return _each(options.ids, client.delete)
+
+
+def attempts(client: Client, options: argparse.Namespace, output: Output) -> int:
+    """Show a task's attempts."""
+    for attempt in client.attempts(options.id):
+        output.attempt(attempt)
+    return DONE
+
+
+COMMANDS: dict[str, Callable[[Client, argparse.Namespace, Output], int]] = {
+    "create": create,
+    "get": get,
+    "list": list_,
+    "wait": wait,
+    "cancel": cancel,
+    "retry": retry,
+    "delete": delete,
+    "attempts": attempts,
+}
+
+
+def _given(options: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:
+    values = {name: getattr(options, name, None) for name in names}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _each(ids: Iterable[int], act: Callable[[int], Any]) -> int:
+    status = DONE
+    for task_id in ids:
+        try:
+            act(task_id)
+        except (IllegalMove, TaskNotFound) as error:  # the others' matter no less
+            status = _complain(f"task {task_id}: {_told(error)}", NOT_DONE)
+    return status
+
+
+def _told(error: TasksError) -> str:
+    current = error.current if isinstance(error, IllegalMove) else None
+    return f"{error} It is {current}." if current else str(error)
+
+
+def _complain(text: str, status: int) -> int:
+    print(f"tasks: {printable(text)}", file=sys.stderr)  # noqa: T201
+    return status

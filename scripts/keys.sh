@@ -1,0 +1,10 @@
+#!/bin/sh
+# Makes, lists and ends keys: of the running stack, or of a deployed stage with --stage.
+#   scripts/keys.sh create --tenant acme --name billing [--scopes tasks:read,tasks:write] [--days 90]
+#   scripts/keys.sh list [--tenant acme]
+#   scripts/keys.sh revoke ID
+# Each takes [--stage prod] [--region eu-west-1] [--data .local] [--json].
+set -eu
+cd "$(dirname "$0")/.."
+. scripts/venv.sh
+exec "$PYTHON" -m localdev keys "$@"

@@ -1,0 +1,211 @@
+"""What the statements read of a table with a million rows: no more than of a small one."""
+
+from __future__ import annotations
+
+import time
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import psycopg2
+import pytest
+
+from chalicelib.access import ANYBODY
+from chalicelib.db import named_statements
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+pytestmark = [pytest.mark.plans, pytest.mark.timeout(300)]
+
+MILLION = 1_000_000
+#: Pages of 8 KiB that a list of fifty may read: its rows, the ways to them, and the sample by
+#: which a tag or words are found to be rare.
+MOST_PAGES = 1500
+#: The longest that one may take, in seconds; a walk through the table takes several times that.
+PATIENCE = 0.5
+STATEMENTS = named_statements()
+ANY = {
+    "before": None,
+    "before_id": None,
+    "status": None,
+    "kind": None,
+    "tag": None,
+    "created_after": None,
+    "created_before": None,
+    "text": None,
+    "limit": 51,
+} | ANYBODY.proof()
+
+#: Of a million finished tasks: one in a thousand failed, one in a hundred is of kind mail, every
+#: one has the tag common, and a few, long ago, the tag or the word rare.
+FILL = """
+insert into tasks (tenant, kind, title, status, attempt, tags, error, created_at, updated_at,
+                   started_at, finished_at)
+select case when n %% 10 = 0 then 'other' else 'default' end,
+       case when n %% 100 = 1 then 'mail' else 'default' end,
+       'Report ' || n || case when n between 5000 and 5020 then ' rare' else ' usual' end,
+       case when n %% 1000 = 1 then 'failed' else 'completed' end, 1,
+       case when n between 5000 and 5020 then '{common,rare}' else '{common}' end::text[],
+       case when n %% 1000 = 1 then '{"code": "exception"}'::jsonb end,
+       now() - make_interval(secs => %(rows)s - n), now(), now(), now()
+  from generate_series(1, %(rows)s) as n
+"""
+
+
+@pytest.fixture(scope="module")
+def table(new_database: Callable[[str | None], str], template_url: str) -> Iterator[Any]:
+    """A cursor on a database with a million finished tasks."""
+    connection = psycopg2.connect(new_database(template_url))
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute("select indexdef from pg_indexes where tablename = 'tasks'")
+        indexes = [row[0] for row in cursor.fetchall() if "_pkey" not in row[0]]
+        for index in indexes:  # built at the end, which takes a third of the time
+            cursor.execute(f"drop index {index.split(' ON ')[0].split()[-1]}")
+        cursor.execute(FILL, {"rows": MILLION})
+        cursor.execute("set maintenance_work_mem = '512MB'")
+        for index in indexes:
+            cursor.execute(index)
+        cursor.execute("vacuum analyze tasks")
+        yield cursor
+    connection.close()
+
+
+def explained(cursor: Any, name: str, **arguments: Any) -> tuple[int, float, str]:
+    """Return the pages that a statement reads, its seconds, and its plan."""
+    sql = "explain (analyze, buffers, format json) " + STATEMENTS[name].sql
+    cursor.execute("begin")
+    begun = time.monotonic()
+    cursor.execute(sql, arguments)
+    [[[told]]] = cursor.fetchall()
+    seconds = time.monotonic() - begun
+    cursor.execute("rollback")
+    plan = told["Plan"]
+    return plan["Shared Hit Blocks"] + plan["Shared Read Blocks"], seconds, str(told)
+
+
+OLD = "2020-01-01T00:00:00Z"
+FILTERS: dict[str, dict[str, Any]] = {
+    "none": {},
+    "a common status": {"status": "completed"},
+    "a rare status": {"status": "failed"},
+    "a status that none has": {"status": "cancelled"},
+    "a common kind": {"kind": "default"},
+    "a rare kind": {"kind": "mail"},
+    "a kind that none has": {"kind": "unheard of"},
+    "a common tag": {"tag": "common"},
+    "a rare tag": {"tag": "rare"},
+    "a tag that none has": {"tag": "unheard-of"},
+    "a common word": {"text": "usual"},
+    "a rare word": {"text": "rare"},
+    "the beginning of a word": {"text": "rar"},
+    "a word that none has": {"text": "unheard"},
+    "a rare tag and a rare word": {"tag": "rare", "text": "report rare"},
+    "a tag and a status that hardly go together": {"tag": "rare", "status": "failed"},
+    "a range of time": {"created_after": "now-600000", "created_before": "now-599900"},
+    "a range before the first": {"created_before": OLD},
+    "a status in a range": {"status": "failed", "created_before": "now-600000"},
+    "a common word in a range": {"text": "usual", "created_before": "now-600000"},
+    "the beginning of a common word, in a range": {"text": "usu", "created_before": "now-600000"},
+    "a common tag in a range": {"tag": "common", "created_before": "now-600000"},
+}
+#: Any two of them that do not speak of the same thing.
+TOGETHER = {
+    f"{one} and {other}": FILTERS[one] | FILTERS[other]
+    for one, other in combinations(FILTERS, 2)
+    if FILTERS[one] and not FILTERS[one].keys() & FILTERS[other].keys()
+}
+
+
+@pytest.mark.parametrize("deep", [False, True], ids=["first page", "deep page"])
+@pytest.mark.parametrize("filters", FILTERS.values(), ids=FILTERS.keys())
+def test_a_list_reads_little_of_a_million_tasks(
+    table: Any, filters: dict[str, Any], *, deep: bool
+) -> None:
+    chosen = {name: moment(table, value) for name, value in filters.items()}
+    if deep and "created_before" not in filters:  # a cursor lies within what is asked for
+        table.execute("select created_at, id from tasks where id = %s", [MILLION // 2])
+        chosen |= dict(zip(("before", "before_id"), table.fetchone(), strict=True))
+    pages, seconds, plan = explained(table, "list_tasks", **(ANY | chosen))
+    assert (
+        "'Node Type': 'Seq Scan', 'Parent Relationship': 'Outer', 'Relation Name': 'tasks'"
+        not in plan
+    )
+    assert pages < MOST_PAGES
+    assert seconds < PATIENCE
+
+
+def moment(table: Any, value: Any) -> Any:
+    """Return a filter's value; ``now-60`` is a minute ago."""
+    if not str(value).startswith("now-"):
+        return value
+    table.execute("select now() - make_interval(secs => %s)", [float(value[4:])])
+    return table.fetchone()[0]
+
+
+@pytest.mark.parametrize("filters", TOGETHER.values(), ids=TOGETHER.keys())
+def test_a_list_by_two_filters_reads_little_of_a_million_tasks(
+    table: Any, filters: dict[str, Any]
+) -> None:
+    chosen = {name: moment(table, value) for name, value in filters.items()}
+    pages, _, _ = explained(table, "list_tasks", **(ANY | chosen))
+    assert pages < 2 * MOST_PAGES
+
+
+@pytest.mark.parametrize("filters", [{"tag": "common"}, {"text": "usual"}, {"text": "rep"}])
+def test_what_nearly_all_tasks_have_is_not_looked_up(table: Any, filters: dict[str, str]) -> None:
+    """To gather a million of them from the index takes a tenth of a second."""
+    explained(table, "list_tasks", **(ANY | filters))  # the first time, the catalogue is read too
+    pages, _, _ = explained(table, "list_tasks", **(ANY | filters))
+    assert pages < 128
+
+
+def test_a_tag_is_found_that_the_statistics_know_nothing_of(table: Any) -> None:
+    """Newer than the last ANALYZE, it is expected to be on one task in two hundred."""
+    table.execute("update tasks set tags = tags || array['new'] where id % 100000 = 1")
+    pages, _, _ = explained(table, "list_tasks", **(ANY | {"tag": "new"}))
+    assert pages < MOST_PAGES
+    table.execute(STATEMENTS["list_tasks"].sql, ANY | {"tag": "new"})
+    assert len(table.fetchall()) == 10
+
+
+def test_a_list_shows_the_rare_ones_all_the_same(table: Any) -> None:
+    for filters in ({"tag": "rare"}, {"text": "rare"}, {"tag": "rare", "text": "rare"}):
+        table.execute(STATEMENTS["list_tasks"].sql, ANY | filters)
+        assert len(table.fetchall()) == 18  # of 21, three are another tenant's
+
+
+def test_many_are_found_to_be_tried_again_without_reading_all(table: Any) -> None:
+    filters = {name: ANY[name] for name in ("kind", "tag", "created_after", "created_before")}
+    pages, _, _ = explained(
+        table,
+        "retry_tasks",
+        **filters,
+        **ANYBODY.proof(),
+        status="failed",
+        text=None,
+        limit=10,
+        more=3,
+        grace=120.0,
+    )
+    assert pages < MOST_PAGES
+
+
+def test_a_claim_reads_no_more_than_the_rows_it_takes(table: Any) -> None:
+    table.execute("insert into tasks (title) select 'x' from generate_series(1, 10) returning id")
+    ids = [row[0] for row in table.fetchall()]
+    pages, _, _ = explained(
+        table,
+        "claim_tasks",
+        ids=ids,
+        message_ids=["m"] * 10,
+        receive_counts=[1] * 10,
+        trace_ids=[None] * 10,
+        token="00000000-0000-4000-8000-00000000000b",  # noqa: S106  (no password)
+        lease=60,
+        request_id="r",
+        alone=False,
+        grace=120,
+    )
+    # For each row: itself, and a way down each of some ten indexes.
+    assert pages < 10 * 60

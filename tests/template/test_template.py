@@ -1,0 +1,224 @@
+"""The template of each stage: without a warning, and with no more rights than are needed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.settings import Settings
+from tests.template.snapshot import SNAPSHOT, reviewed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.template.conftest import Packaged
+
+SETTINGS = Settings()
+#: What may be granted on everything, since AWS knows no other resource for it.
+ON_ALL = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
+NAMES = ("QueueName", "FunctionName", "LogGroupName", "AlarmName", "Name")
+FUNCTIONS = {
+    "APIHandler": ("tasks-{}", "ApiHandlerRole"),
+    "Worker": ("tasks-{}-worker", "WorkerRole"),
+    "Sweeper": ("tasks-{}-sweeper", "SweeperRole"),
+    "Migrate": ("tasks-{}-migrate", "MigrateRole"),
+    "Admin": ("tasks-{}-admin", "AdminRole"),
+}
+#: What each function asks of the task queue and of the dead-letter queue.
+ON_QUEUES = {
+    "APIHandler": ("GetQueueUrl SendMessage", ""),
+    "Worker": (
+        "GetQueueUrl GetQueueAttributes ReceiveMessage DeleteMessage ChangeMessageVisibility",
+        "GetQueueUrl SendMessage",
+    ),
+    "Sweeper": (
+        "GetQueueUrl GetQueueAttributes SendMessage",
+        """GetQueueUrl GetQueueAttributes ReceiveMessage ChangeMessageVisibility DeleteMessage
+        SendMessage""",
+    ),
+    "Migrate": ("", ""),
+    "Admin": ("", ""),
+}
+
+
+def lint(tools: Path, path: Path) -> str:
+    done = subprocess.run(
+        [tools / "cfn-lint", "--template", path, "--regions", "us-east-1", "eu-west-1"],
+        env={**os.environ, "AWS_DEFAULT_REGION": "us-east-1"},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    return f"{done.stdout}{done.stderr}" + (f" rc {done.returncode}" if done.returncode else "")
+
+
+def test_the_linter_of_cloudformation_has_nothing_to_say(
+    tools: Path, package: Packaged, tmp_path: Path
+) -> None:
+    assert lint(tools, package.folder / "sam.json") == ""
+    translated = tmp_path / "translated.json"
+    translated.write_text(json.dumps(package.translated))
+    assert lint(tools, translated) == ""
+
+
+def test_the_linter_would_say_it(tools: Path, package: Packaged, tmp_path: Path) -> None:
+    broken = json.loads(json.dumps(package.sam))
+    broken["Resources"]["TasksQueue"]["Properties"]["VisibilityTimeout"] = 50_000
+    path = tmp_path / "broken.json"
+    path.write_text(json.dumps(broken))
+    assert "50000 is greater than the maximum" in lint(tools, path)
+
+
+def test_the_template_is_the_one_that_was_reviewed(packages: dict[str, Packaged]) -> None:
+    kept = SNAPSHOT.read_text(encoding="utf-8")
+    assert reviewed(packages["prod"].sam) == kept, "run scripts/template.sh --write; review it"
+
+
+def test_no_name_is_used_by_two_stages(packages: dict[str, Packaged]) -> None:
+    dev, prod = (set(names(packages[stage].translated["Resources"])) for stage in packages)
+    assert len(dev) == len(prod) > 15
+    assert not dev & prod
+
+
+def names(resources: dict[str, Any]) -> list[str]:
+    return [
+        name
+        for resource in resources.values()
+        for key in NAMES
+        if isinstance(name := resource["Properties"].get(key), str)
+    ]
+
+
+def test_nothing_is_left_to_be_filled_in(package: Packaged) -> None:
+    assert re.findall(r"\$\{[A-Z_]+\}", json.dumps(package.sam)) == []
+
+
+def statements(package: Packaged, role: str) -> list[dict[str, Any]]:
+    (policy,) = package.of_type("AWS::IAM::Role")[role]["Policies"]
+    return list(policy["PolicyDocument"]["Statement"])
+
+
+def test_a_function_may_do_what_it_does_and_nothing_else(package: Packaged) -> None:
+    queue = package.of_type("AWS::SQS::Queue")["TasksQueue"]["QueueName"]
+    logs = {"logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"}
+    for function, (name, role) in FUNCTIONS.items():
+        log = f"arn:*:logs:*:*:log-group:/aws/lambda/{name.format(package.stage)}:*"
+        wanted = {log: logs, "*": ON_ALL}
+        for arn, calls in zip([queue, f"{queue}-dlq"], ON_QUEUES[function], strict=True):
+            if calls:
+                wanted[f"arn:*:sqs:*:*:{arn}"] = {f"sqs:{call}" for call in calls.split()}
+        granted: dict[str, set[str]] = {}
+        for statement in statements(package, role):
+            assert statement.keys() == {"Effect", "Action", "Resource"}
+            assert statement["Effect"] == "Allow"
+            resources = statement["Resource"]
+            for one in [resources] if isinstance(resources, str) else resources:
+                granted.setdefault(one, set()).update(statement["Action"])
+        assert granted == wanted
+
+
+def test_each_function_has_a_role_a_log_that_ends_and_is_traced(package: Packaged) -> None:
+    functions = package.of_type("AWS::Lambda::Function")
+    assert functions.keys() == FUNCTIONS.keys()
+    logs = package.of_type("AWS::Logs::LogGroup")
+    kept = {log["LogGroupName"]: log["RetentionInDays"] for log in logs.values()}
+    for function, properties in functions.items():
+        name, role = FUNCTIONS[function]
+        assert properties["FunctionName"] == name.format(package.stage)
+        assert properties["Role"] == {"Fn::GetAtt": [role, "Arn"]}
+        assert properties["TracingConfig"] == {"Mode": "Active"}
+        assert kept.pop(f"/aws/lambda/{properties['FunctionName']}") == 30
+        # Else Lambda could be quicker to make the group, and the stack fail.
+        log = logs[package.translated["Resources"][function]["DependsOn"]]
+        assert log["LogGroupName"] == f"/aws/lambda/{properties['FunctionName']}"
+    assert kept == {}
+
+
+def test_the_queues_are_encrypted_and_take_no_call_without_tls(package: Packaged) -> None:
+    queues = package.of_type("AWS::SQS::Queue")
+    assert all(queue["SqsManagedSseEnabled"] is True for queue in queues.values())
+    refusing = set()
+    for policy in package.of_type("AWS::SQS::QueuePolicy").values():
+        (statement,) = policy["PolicyDocument"]["Statement"]
+        (queue,) = policy["Queues"]
+        assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+        assert (statement["Effect"], statement["Principal"]) == ("Deny", "*")
+        assert (statement["Action"], statement["Resource"]) == (
+            "sqs:*",
+            {"Fn::GetAtt": [queue["Ref"], "Arn"]},
+        )
+        refusing.add(queue["Ref"])
+    assert refusing == queues.keys()
+
+
+def test_only_the_queue_may_dead_letter_into_the_dead_letter_queue(package: Packaged) -> None:
+    queues = package.of_type("AWS::SQS::Queue")
+    allowed = queues["TasksDeadLetterQueue"]["RedriveAllowPolicy"]
+    assert allowed["redrivePermission"] == "byQueue"
+    ((arn,),) = ([source["Fn::Sub"]] for source in allowed["sourceQueueArns"])
+    assert arn.rpartition(":")[2] == queues["TasksQueue"]["QueueName"]
+
+
+def test_the_mapping_reports_partial_batches_and_is_bounded(package: Packaged) -> None:
+    (mapping,) = package.of_type("AWS::Lambda::EventSourceMapping").values()
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert mapping["ScalingConfig"] == {"MaximumConcurrency": SETTINGS.maximum_concurrency}
+    assert mapping["BatchSize"] == SETTINGS.batch_size
+
+
+def test_there_is_one_door_and_it_is_regional_traced_and_throttled(package: Packaged) -> None:
+    (stage,) = package.of_type("AWS::ApiGateway::Stage").values()
+    (deployment,) = package.of_type("AWS::ApiGateway::Deployment").values()
+    assert "StageName" not in deployment  # it would be a second stage, which nothing throttles
+    assert stage["TracingEnabled"] is True
+    (every,) = stage["MethodSettings"]
+    assert (every["ResourcePath"], every["HttpMethod"]) == ("/*", "*")
+    assert every["ThrottlingRateLimit"] == {"Ref": "ApiRateLimit"}
+    assert every["ThrottlingBurstLimit"] == {"Ref": "ApiBurstLimit"}
+    (api,) = package.of_type("AWS::ApiGateway::RestApi").values()
+    assert api["EndpointConfiguration"] == {"Types": ["REGIONAL"]}
+    assert api["Name"] == f"tasks-{package.stage}"
+
+
+def test_the_sweepers_tick_is_not_repeated_by_lambda(package: Packaged) -> None:
+    (config,) = package.of_type("AWS::Lambda::EventInvokeConfig").values()
+    assert config["FunctionName"] == {"Ref": "Sweeper"}
+    assert config["MaximumRetryAttempts"] == 0
+
+
+def test_an_alarm_watches_each_thing_that_has_to_go_on(package: Packaged) -> None:
+    alarms = package.of_type("AWS::CloudWatch::Alarm")
+    watched = {(one["MetricName"], watches(one)) for one in alarms.values()}
+    assert watched == {
+        ("ApproximateNumberOfMessagesVisible", "TasksDeadLetterQueue"),
+        ("ApproximateAgeOfOldestMessage", "TasksQueue"),
+        ("Errors", "Worker"),
+        ("Throttles", "Worker"),
+        ("5XXError", f"tasks-{package.stage}"),
+        ("Invocations", "Sweeper"),
+        ("Errors", "Sweeper"),
+    }
+    for alarm in alarms.values():
+        assert alarm["AlarmActions"] == alarm["OKActions"]
+        assert alarm["AlarmActions"]["Fn::If"][0] == "HasAlarmTopic"
+        assert alarm["DatapointsToAlarm"] <= alarm["EvaluationPeriods"]
+        silence = "breaching" if alarm["MetricName"] == "Invocations" else "notBreaching"
+        assert alarm["TreatMissingData"] == silence
+
+
+def watches(alarm: dict[str, Any]) -> str:
+    """Return the first dimension's value, a resource by its logical id."""
+    value = alarm["Dimensions"][0]["Value"]
+    if isinstance(value, str):
+        return value
+    return str(value["Ref"] if "Ref" in value else value["Fn::GetAtt"][0])
+
+
+def test_a_messages_age_is_alarming_only_beyond_delays_and_retries(package: Packaged) -> None:
+    alarm = package.of_type("AWS::CloudWatch::Alarm")["OldMessageAlarm"]
+    retries = sum(SETTINGS.retry_delay * 2**n * 1.25 for n in range(SETTINGS.attempt_limit - 1))
+    attempts = SETTINGS.attempt_limit * SETTINGS.worker_timeout
+    assert alarm["Threshold"] > SETTINGS.send_ahead + retries + attempts

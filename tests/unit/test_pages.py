@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from chalicelib.web import pages
+
+
+class App:
+    """An app that was asked for a page."""
+
+    def __init__(self, asked: str, headers: dict[str, str]) -> None:
+        self.current_request = self
+        self.path = "/docs"
+        self.context = {"path": asked}
+        self.headers = headers
+
+
+def show(asked: str, **headers: str) -> Any:
+    app: Any = App(asked, {name.replace("_", "-"): value for name, value in headers.items()})
+
+    @pages.page(app, "text/html")
+    def view(root: str) -> str:
+        return pages.html_file("docs/index.html", root)
+
+    return view()
+
+
+@pytest.mark.parametrize(
+    ("asked", "root"),
+    [("/docs", ""), ("/docs/", ""), ("/prod/docs", "/prod"), ("/a/prod/docs/", "/a/prod")],
+)
+def test_a_page_finds_its_scripts_below_any_prefix(asked: str, root: str) -> None:
+    links = re.findall(r'(?:src|href)="(/[^"]+)"', show(asked).body)
+    assert links == [
+        f"{root}/docs/viewer.js",
+        f"{root}/docs/openapi-explorer.min.js",
+        f"{root}/openapi.json",
+    ]
+
+
+def test_a_path_cannot_write_into_the_page() -> None:
+    assert '"><script>' not in show('/"><script>alert(1)</script>/docs').body
+
+
+def test_a_page_may_load_and_call_nothing_but_this_service() -> None:
+    headers = show("/docs").headers
+    policy = dict(part.split(" ", 1) for part in headers["Content-Security-Policy"].split("; "))
+    assert policy == {
+        "default-src": "'none'",
+        "script-src": "'self'",
+        "style-src": "'self'",
+        "connect-src": "'self'",
+        "img-src": "'self' data:",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        "frame-ancestors": "'none'",
+    }
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "no-referrer"
+
+
+def test_a_page_that_the_client_has_is_not_sent_again() -> None:
+    first = show("/docs")
+    assert first.headers["Cache-Control"] == "no-cache"
+    again = show("/docs", if_none_match=f'W/"other", W/{first.headers["ETag"]}')
+    assert (again.status_code, again.body) == (304, "")
+    assert again.headers["ETag"] == first.headers["ETag"]
+    assert show("/docs", if_none_match='"other"').status_code == 200
+
+
+def test_pages_that_differ_have_tags_that_differ() -> None:
+    assert show("/docs").headers["ETag"] != show("/prod/docs").headers["ETag"]
+
+
+def test_a_page_says_what_it_is() -> None:
+    assert show("/docs").headers["Content-Type"] == "text/html; charset=utf-8"
+
+
+def test_a_page_is_sent_as_it_lies_there() -> None:
+    kept = (pages.FOLDER / "docs" / "viewer.js").read_bytes()
+    assert pages.file("docs/viewer.js").encode() == kept
