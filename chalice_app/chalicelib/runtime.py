@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from chalicelib import access, handlers, logs, migrations, tracing
-from chalicelib.db import Database
+from chalicelib.db import RDS_ROOTS, Address, Database, SecretAddress
 from chalicelib.errors import StoreUnavailable
 from chalicelib.queue import TaskQueue
 from chalicelib.schemas import Health
@@ -38,7 +38,7 @@ class Runtime:
         """Take the settings; a test may bring a queue or handlers of its own."""
         self.settings = settings
         self.database = Database(
-            settings.database_url,
+            _address(settings),
             connections=settings.database_connections,
             patience=settings.database_patience,
         )
@@ -119,6 +119,27 @@ def _attempt(task: Task, context: Context) -> int:  # noqa: ARG001
 
 def _remaining(context: Any) -> Callable[[], float]:
     return lambda: float(context.get_remaining_time_in_millis()) / 1000
+
+
+def _address(settings: Settings) -> Address:
+    roots = RDS_ROOTS if settings.database_tls == "rds" else settings.database_tls
+    arn = settings.database_secret_arn
+    if not arn:
+        return Address(settings.database_url, roots)
+    return SecretAddress(settings.database_url, roots, lambda: _read_secret(arn))
+
+
+def _read_secret(arn: str) -> str:
+    import boto3  # noqa: PLC0415  (only a process that has a secret pays for it)
+    from botocore.config import Config  # noqa: PLC0415
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+
+    config = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 2})
+    try:
+        client = boto3.client("secretsmanager", region_name=arn.split(":")[3], config=config)
+        return str(client.get_secret_value(SecretId=arn)["SecretString"])
+    except (BotoCoreError, ClientError) as error:
+        raise StoreUnavailable("The database's password cannot be read.") from error
 
 
 def _sqs_client(settings: Settings) -> Callable[[], Any]:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING, Any, Literal, Self
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from chalicelib.errors import InvalidSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 DAY = 24 * 60 * 60
 SMALL_BATCH = 10
+#: Hosts that are reached without a network.
+_HERE = (None, "", "127.0.0.1", "::1", "localhost")
 _FUNCTION = "AWS_LAMBDA_FUNCTION_NAME"
 
 
@@ -26,6 +29,18 @@ class Settings(BaseModel):
         "postgresql://postgres:postgres@127.0.0.1:5432/interview_db",
         pattern=r"^postgres(ql)?://",
         description="The PostgreSQL database, as a libpq URL.",
+    )
+    database_secret_arn: str = Field(
+        "",
+        pattern=r"^(arn:[^:]+:secretsmanager:[^\s]+)?$",
+        description="The secret, in RDS's form, with the database's user and password; what it "
+        "says wins over `DATABASE_URL`.",
+    )
+    database_tls: str = Field(
+        "",
+        pattern=r"^(rds|/.+)?$",
+        description="Whose certificate the database must show: `rds` for one of Amazon RDS, or "
+        "the path of a PEM file; empty: what `sslmode` in `DATABASE_URL` says.",
     )
     database_connections: int = Field(
         16, ge=1, le=200, description="Most connections one process opens at once."
@@ -143,13 +158,33 @@ class Settings(BaseModel):
         }
         aliases = ("AWS_REGION", "AWS_DEFAULT_REGION")
         values |= {name: environ[name] for name in aliases if name in environ}
-        if values.get("auth") == "off" and _FUNCTION in environ:
-            raise InvalidSettings("AUTH: off is for a laptop; in Lambda it has to be keys")
         try:
-            return cls.model_validate(values)
+            settings = cls.model_validate(values)
         except ValidationError as error:
             lines = (_explained(broken) for broken in error.errors(include_input=False))
             raise InvalidSettings("\n".join(["Settings out of bounds:", *lines])) from None
+        if _FUNCTION in environ and (unsafe := list(_unsafe(settings))):
+            raise InvalidSettings("\n".join(["Not safe in Lambda:", *unsafe]))
+        return settings
+
+
+def _unsafe(settings: Settings) -> Iterator[str]:
+    if settings.auth == "off":
+        yield "AUTH: off is for a laptop; in Lambda it has to be keys"
+    try:
+        parts = urlsplit(settings.database_url)
+        host = parts.hostname
+    except ValueError:
+        yield "DATABASE_URL: is not a libpq URL"
+        return
+    told = parse_qs(parts.query)
+    here = host in _HERE and not told.keys() & {"host", "hostaddr"}
+    if not here and (parts.password or "password" in told):
+        yield "DATABASE_URL: whoever may see the function sees the password; DATABASE_SECRET_ARN"
+    if here and not settings.database_secret_arn:
+        return
+    if not settings.database_tls and told.get("sslmode") != ["verify-full"]:
+        yield "DATABASE_TLS: not set, so any server could pose as the database; rds, or a path"
 
 
 def _explained(broken: Any) -> str:

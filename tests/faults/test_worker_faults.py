@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LIMIT = 2  # seconds, the least that settings allow
-AMPLE = 6  # seconds: a sixth of it is enough to import boto3 on a busy machine
+AMPLE = 15  # seconds: a sixth of it is enough to import boto3 on a busy machine
 
 
 class Crew:
@@ -93,7 +93,7 @@ def test_a_task_that_ends_its_process_every_time_fails_and_its_neighbours_comple
     assert len(crew.worker.deaths) == row["attempt"]
 
 
-@pytest.mark.parametrize("crew", [AMPLE], indirect=True, ids=["six seconds"])
+@pytest.mark.parametrize("crew", [AMPLE], indirect=True, ids=["fifteen seconds"])
 def test_a_handler_that_hangs_is_interrupted_in_time_and_fails_after_its_attempts(
     crew: Crew,
 ) -> None:
@@ -104,7 +104,7 @@ def test_a_handler_that_hangs_is_interrupted_in_time_and_fails_after_its_attempt
     row = rows[number]
     assert (row["status"], row["error"]["code"]) == ("failed", "timeout")
     assert re.fullmatch(
-        r"The handler was interrupted after (4\.[5-9]|5\.0) s\.", row["error"]["message"]
+        r"The handler was interrupted after (1[12]\.\d) s\.", row["error"]["message"]
     )
     assert [entry["error"]["code"] for entry in row["attempts"]] == ["timeout"] * 2
     assert {(rows[one]["status"], rows[one]["attempt"]) for one in others} == {("completed", 1)}

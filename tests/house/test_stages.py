@@ -15,6 +15,8 @@ from chalicelib.chalice_cli import stage
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:tasks-AbCdEf"
+
 
 def config(**environ: str) -> Any:
     return types.SimpleNamespace(chalice_stage="prod", environment_variables=environ)
@@ -32,6 +34,8 @@ def test_nothing_is_granted_on_what_the_stage_does_not_have() -> None:
     statements = [{"Resource": ["${DATABASE_SECRET_ARN}"]}, {"Resource": ["${QUEUE_NAME}"]}]
     names = stage.names(config())
     assert stage.granted(statements, names) == [{"Resource": ["interview-queue"]}]
+    names = stage.names(config(DATABASE_SECRET_ARN=ARN, DATABASE_TLS="rds"))
+    assert stage.granted(statements, names)[0] == {"Resource": [ARN]}
 
 
 @pytest.mark.parametrize(("name", "value"), [("QUEUE_NAME", "mine"), ("BATCH_SIZE", "5")])
@@ -48,6 +52,15 @@ def test_what_only_the_shell_sets_is_not_deployed_half(
 def test_a_stage_whose_settings_are_out_of_bounds_is_not_deployed() -> None:
     with pytest.raises(SystemExit, match=r"Stage prod: .*\n.*LOG_LEVEL"):
         stage.names(config(LOG_LEVEL="LOUD"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("AUTH", "off"), ("DATABASE_URL", "postgresql://a:b@db/x"), ("DATABASE_SECRET_ARN", ARN)],
+)
+def test_what_is_unsafe_in_lambda_is_not_even_packaged(name: str, value: str) -> None:
+    with pytest.raises(SystemExit, match="Stage prod: Not safe in Lambda"):
+        stage.names(config(**{name: value}))
 
 
 @pytest.fixture

@@ -1,118 +1,263 @@
-"""Lists are filtered, walked page by page, and right while tasks are added."""
+"""Lists: every filter alone and together, from page to page."""
 
 from __future__ import annotations
 
 import json
-import re
-from datetime import timedelta
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from tests.integration.api import Api, problem
+from chalicelib.task import Status
+from tests.integration.api import problem
+
+if TYPE_CHECKING:
+    from tests.integration.api import Api
+
+START = datetime(2010, 1, 1, tzinfo=UTC)
+
+#: Two values of each; a task of each combination.
+STATUSES = ["completed", "pending"]
+KINDS = ["default", "other"]
+TAGS = ["red", "blue"]
+TITLES = ["Send an invoice", "Resize a photo"]
+FILTERS = {
+    "status": "completed",
+    "kind": "other",
+    "tag": "blue",
+    "created_after": (START + timedelta(minutes=8)).isoformat().replace("+00:00", "Z"),
+    "created_before": (START + timedelta(minutes=14)).isoformat().replace("+00:00", "Z"),
+    "text": "invoice",
+}
+
+
+def find(api: Api, **query: Any) -> dict[str, Any]:
+    response = api.get(f"/tasks?{urlencode(query)}")
+    assert response.status_code == 200, response.body
+    return dict(json.loads(response.body))
 
 
 def ids(api: Api, **query: Any) -> list[int]:
-    response = api.get(f"/tasks?{urlencode(query)}")
-    assert response.status_code == 200, response.body
-    return [one["id"] for one in json.loads(response.body)["items"]]
+    return [item["id"] for item in find(api, **query)["items"]]
 
 
-def iso(moment: Any) -> str:
-    return str(moment.isoformat())
-
-
-def test_each_filter_takes_what_fits_and_nothing_else(api: Api) -> None:
-    plain = api.table.arrange("pending")
-    failed = api.table.arrange("failed", kind="mail", title="Send the invoice")
-    done = api.table.arrange("completed", kind="mail", title="Send the report", tags="{a,b}")
-    assert ids(api) == [done, failed, plain]
-    assert ids(api, status="failed") == [failed]
-    assert ids(api, kind="mail") == [done, failed]
-    assert ids(api, tag="b") == [done]
-    assert ids(api, tag="B") == []
-    assert ids(api, kind="mail", status="completed", tag="a", text="report") == [done]
-    assert ids(api, kind="mail", status="failed", tag="a") == []
-
-
-@pytest.mark.parametrize(
-    ("text", "found"),
-    [
-        ("invoice", True),
-        ("INVOICE send", True),
-        ("inv", True),
-        ("send inv", True),
-        ("inv send", False),  # only the last word may be the beginning of one
-        ("voice", False),
-        ("...", False),
-        ("' & | ! :* (", False),
-    ],
-)
-def test_text_is_words_of_the_title(api: Api, text: str, *, found: bool) -> None:
-    made = api.table.arrange("pending", title="Send the invoice")
-    assert ids(api, text=text) == ([made] if found else [])
-
-
-def test_a_range_of_time_has_its_beginning_and_not_its_end(api: Api) -> None:
-    moments = [api.table.at(-3600 + 60 * n) for n in range(3)]
-    made = [api.table.arrange("pending", created_at=moment) for moment in moments]
-    assert ids(api, created_after=iso(moments[1])) == [made[2], made[1]]
-    assert ids(api, created_before=iso(moments[1])) == [made[0]]
-    later = moments[1] + timedelta(microseconds=1)
-    assert ids(api, created_after=iso(moments[1]), created_before=iso(later)) == [made[1]]
-
-
-@pytest.mark.parametrize(
-    ("query", "parameter"),
-    [
-        ("status=done", "status"),
-        ("status=", "status"),
-        ("kind=", "kind"),
-        ("tag=a%20b", "tag"),
-        ("tag=a&tag=b", "tag"),
-        ("created_after=yesterday", "created_after"),
-        ("created_after=2026-01-01T00:00:00", "created_after"),
-        ("created_before=1700000000", "created_before"),
-        ("text=", "text"),
-        ("text=%00", "text"),
-        ("limit=0", "limit"),
-        ("limit=101", "limit"),
-        ("limit=1e1", "limit"),
-        ("cursor=before-1", "cursor"),
-        ("cursor=%27", "cursor"),
-        ("offset=10", "offset"),
-    ],
-)
-def test_a_bad_filter_is_named(api: Api, query: str, parameter: str) -> None:
-    assert problem(api.get(f"/tasks?{query}"), 422)["errors"][0]["parameter"] == parameter
-
-
-def test_the_next_page_keeps_the_filters_and_misses_nothing(api: Api) -> None:
-    wanted = [api.table.arrange("failed", tags="{t}", kind="mail") for _ in range(7)]
+def walk(api: Api, **query: Any) -> list[int]:
+    """Follow the links from page to page; a task is added after each."""
+    path: str | None = f"/tasks?{urlencode(query)}"
     seen: list[int] = []
-    path = f"/tasks?tag=t&kind=mail&limit=3&created_after={quote('2020-01-01T00:00:00+00:00')}"
     while path:
         response = api.get(path)
-        seen += [one["id"] for one in json.loads(response.body)["items"]]
-        assert len(seen) <= len(wanted)
-        api.table.arrange("failed", tags="{t}", kind="mail")  # meanwhile, ahead of the cursor
-        api.table.arrange("failed", tags="{other}")
-        match = re.fullmatch(r'<([^>]+)>; rel="next"', response.headers.get("Link", ""))
-        path = match[1] if match else ""
-    assert seen == wanted[::-1]
+        seen += [item["id"] for item in json.loads(response.body)["items"]]
+        api.table.arrange("completed", kind="other", tags="{blue}", title=TITLES[0])
+        link = response.headers.get("Link")
+        path = link[1 : link.index(">")] if link else None
+    return seen
 
 
-def test_tasks_of_one_moment_are_neither_missed_nor_shown_twice(api: Api) -> None:
-    api.table.run("insert into tasks (title) select 'x' from generate_series(1, 25)")
+@pytest.fixture
+def tasks(api: Api) -> list[dict[str, Any]]:
+    """Sixteen rows, a minute apart, the newest first."""
+    for number in range(16):
+        bits = [number >> place & 1 for place in range(4)]
+        api.table.arrange(
+            STATUSES[bits[0]],
+            kind=KINDS[bits[1]],
+            tags=f"{{{TAGS[bits[2]]},n{number}}}",
+            title=TITLES[bits[3]],
+            created_at=START + timedelta(minutes=number),
+        )
+    return api.table.run("select * from tasks order by created_at desc, id desc")
+
+
+def fits(task: dict[str, Any], name: str) -> bool:
+    """What a filter means, said once more."""
+    wanted = FILTERS[name]
+    match name:
+        case "tag":
+            return wanted in task["tags"]
+        case "created_after":
+            return bool(task["created_at"] >= datetime.fromisoformat(wanted))
+        case "created_before":
+            return bool(task["created_at"] < datetime.fromisoformat(wanted))
+        case "text":
+            return wanted in task["title"]
+        case _:
+            return bool(task[name] == wanted)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [chosen for many in range(7) for chosen in combinations(FILTERS, many)],
+    ids=lambda chosen: "+".join(chosen) or "none",
+)
+def test_filters_alone_and_together_find_what_fits_all_of_them(
+    api: Api, tasks: list[dict[str, Any]], names: tuple[str, ...]
+) -> None:
+    wanted = [task["id"] for task in tasks if all(fits(task, name) for name in names)]
+    assert ids(api, **{name: FILTERS[name] for name in names}) == wanted
+
+
+@pytest.mark.parametrize("status", list(Status))
+def test_every_status_can_be_asked_for(api: Api, status: Status) -> None:
+    made = {one: api.table.arrange(one) for one in Status}
+    assert ids(api, status=status) == [made[status]]
+
+
+@pytest.mark.usefixtures("tasks")
+@pytest.mark.parametrize("filters", [{}, {"status": "completed", "tag": "blue", "text": "an inv"}])
+def test_the_links_keep_the_filters_and_skip_nothing_while_tasks_are_added(
+    api: Api, filters: dict[str, str]
+) -> None:
+    wanted = ids(api, **filters)
+    assert len(wanted) in (2, 16)
+    seen = walk(api, limit=1, **filters)
+    assert seen == wanted
+
+
+def test_tasks_of_one_moment_are_walked_by_id(api: Api) -> None:
+    api.table.run(
+        "insert into tasks (title) select 'x' from generate_series(1, 25)"
+    )  # one statement, one now()
+    assert len(api.table.run("select distinct created_at from tasks")) == 1
     seen: list[int] = []
-    cursor = None
+    cursor: dict[str, str] = {}
     while True:
-        query = {"limit": 4} | ({"cursor": cursor} if cursor else {})
-        page = json.loads(api.get(f"/tasks?{urlencode(query)}").body)
-        seen += [one["id"] for one in page["items"]]
-        cursor = page["next_cursor"]
-        if cursor is None:
+        page = find(api, limit=10, **cursor)
+        seen += [item["id"] for item in page["items"]]
+        if page["next_cursor"] is None:
             break
-    assert seen == sorted(set(seen), reverse=True)
-    assert len(seen) == 25
+        cursor = {"cursor": page["next_cursor"]}
+    assert seen == list(range(25, 0, -1))
+
+
+def test_a_page_is_not_disturbed_when_the_task_it_ended_with_is_deleted(api: Api) -> None:
+    made = [api.table.arrange("completed") for _ in range(4)]
+    page = find(api, limit=2)
+    api.runtime.serve(None).delete(made[2])
+    assert ids(api, cursor=page["next_cursor"]) == [made[1], made[0]]
+
+
+def test_a_full_last_page_has_no_next(api: Api) -> None:
+    for _ in range(4):
+        api.table.arrange("pending")
+    page = find(api, limit=2)
+    response = api.get(f"/tasks?limit=2&cursor={page['next_cursor']}")
+    assert json.loads(response.body)["next_cursor"] is None
+    assert "Link" not in response.headers
+
+
+def test_a_range_holds_its_beginning_and_not_its_end(api: Api) -> None:
+    moments = [START + timedelta(microseconds=number) for number in range(4)]
+    made = [api.table.arrange("pending", created_at=moment) for moment in moments]
+    assert ids(
+        api, created_after=moments[1].isoformat(), created_before=moments[3].isoformat()
+    ) == [made[2], made[1]]
+    assert (
+        ids(api, created_after=moments[1].isoformat(), created_before=moments[1].isoformat()) == []
+    )
+
+
+def test_a_time_may_have_any_offset(api: Api) -> None:
+    number = api.table.arrange("pending", created_at=START)
+    assert ids(api, created_after="2010-01-01T02:00:00+02:00") == [number]
+    assert ids(api, created_after="2010-01-01T02:00:01+02:00") == []
+    assert ids(api, created_before="2009-12-31T19:00:01-05:00") == [number]
+
+
+@pytest.mark.parametrize(
+    ("text", "title", "found"),
+    [
+        ("invoice", "Send an invoice", True),
+        ("INVOICE", "Send an invoice", True),
+        ("invoice send", "Send an invoice", True),  # in any order
+        ("send inv", "Send an invoice", True),  # the last may be begun only
+        ("inv send", "Send an invoice", False),  # the others not
+        ("voice", "Send an invoice", False),
+        ("invoices", "Send an invoice", False),  # no language is known
+        ("send photo", "Send an invoice", False),  # all of them
+        ("stra\u00df", "Stra\u00dfe", True),
+        ("42", "Order 4211", True),
+        ("foo-b", "Mend foo-bar", True),
+        ("bar", "Mend foo-bar", True),
+        ("12", "order-1234", True),
+        ("1234", "order-1234/b", True),
+        ("order 12", "order-1234", True),
+        ("example", "Crawl https://www.example.org/a?b=c", True),
+        ("o'neil", "Call O'Neill", True),
+        ("!!!", "Send an invoice", False),
+        ("a & !b | (c:*)", "A b c", True),  # no language of its own
+        ("'); drop table tasks; --", "Send an invoice", False),
+        ("\\", "Send an invoice", False),
+        ("%", "Send an invoice", False),
+    ],
+)
+def test_text_finds_titles_by_their_words(api: Api, text: str, title: str, found: bool) -> None:  # noqa: FBT001
+    number = api.table.arrange("pending", title=title, description="Nothing is found in here.")
+    assert ids(api, text=text) == ([number] if found else [])
+    assert ids(api, text="nothing") == []
+
+
+def test_rare_tags_and_words_are_found_among_many_as_common_ones_are(api: Api) -> None:
+    """Beyond five hundred tasks the two are looked up in different ways."""
+    api.table.run(
+        "insert into tasks (title, tags, created_at)"
+        " select 'common ' || n || case when n % 1000 = 7 then ' rare' else '' end,"
+        "        array['all'] || case when n % 1000 = 8 then array['few'] else '{}' end,"
+        "        now() - n * interval '1 second'"
+        "   from generate_series(1, 3500) as n"
+    )
+    assert len(ids(api, limit=100)) == 100
+    every = ids(api, limit=100)
+    assert ids(api, limit=100, tag="all") == ids(api, limit=100, text="common") == every
+    assert ids(api, text="rar") == ids(api, text="rare") == [7, 1007, 2007, 3007]
+    assert ids(api, tag="few") == [8, 1008, 2008, 3008]
+    assert walk(api, tag="few", limit=1) == [8, 1008, 2008, 3008]
+    assert ids(api, tag="few", text="common 1") == [1008]
+    assert ids(api, tag="none") == ids(api, text="none") == ids(api, tag="few", text="rare") == []
+
+
+@pytest.mark.parametrize(
+    ("query", "rule"),
+    [
+        ("status=done", "should be 'pending', 'processing'"),
+        ("status=", "should be 'pending'"),
+        ("kind=", "at least 1 character"),
+        (f"kind={'x' * 101}", "at most 100 characters"),
+        ("tag=a b", "match"),
+        ("tag=", "match"),
+        ("text=", "at least 1 character"),
+        (f"text={'x' * 256}", "at most 255 characters"),
+        ("text=%00", "NUL"),
+        ("created_after=yesterday", "ISO 8601"),
+        ("created_after=2030-01-01", "ISO 8601"),
+        ("created_after=2030-01-01T00:00:00", "timezone"),
+        ("created_after=1893456000", "ISO 8601"),
+        ("created_before=1999-12-31T23:59:59Z", "greater than or equal to"),
+        ("created_before=2100-01-01T00:00:00Z", "less than"),
+        ("created_before=2030-13-01T00:00:00Z", "valid"),
+    ],
+)
+def test_a_bad_value_is_refused_with_its_parameter(api: Api, query: str, rule: str) -> None:
+    name, _, value = query.partition("=")
+    [error] = problem(api.get(f"/tasks?{name}={quote(value, safe='%')}"), 422)["errors"]
+    assert error["parameter"] == name
+    assert rule in error["detail"]
+
+
+@given(text=st.text(min_size=1, max_size=60))
+@settings(max_examples=150)
+def test_no_text_whatever_is_an_error_of_the_servers(api: Api, text: str) -> None:
+    raw = text.encode("utf-8", "surrogatepass")
+    assert api.get(f"/tasks?text={quote(raw)}").status_code in (200, 422)
+
+
+def test_a_list_shows_where_each_task_is(api: Api) -> None:
+    number = api.table.arrange("failed")
+    [item] = find(api)["items"]
+    here = f"/tasks/{number}"
+    links = {"self": here, "attempts": f"{here}/attempts", "retry": f"{here}/retry"}
+    assert item["links"] == links

@@ -106,7 +106,7 @@ class Aws:
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_ENDPOINT_URL_SQS": self.endpoint,
             "AWS_DEFAULT_REGION": REGION,
-            "NO_PROXY": "127.0.0.1",
+            "NO_PROXY": "localhost",
         }
 
 
@@ -125,7 +125,8 @@ def aws(tools: Path, tmp_path: Path) -> Iterator[Aws]:
         assert server.stdout
         port = server.stdout.readline().strip()
         assert port, (tmp_path / "moto.log").read_text()
-        yield Aws(f"http://127.0.0.1:{port}")
+        # By its name: so moto knows that the bucket is in the path.
+        yield Aws(f"http://localhost:{port}")
         server.kill()
         server.wait()
         server.stdout.close()

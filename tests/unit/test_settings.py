@@ -10,6 +10,8 @@ from chalicelib.settings import Settings
 OUT_OF_BOUNDS = [
     ("DATABASE_URL", "mysql://user:canary-1@host/db"),
     ("DATABASE_CONNECTIONS", "0"),
+    ("DATABASE_SECRET_ARN", "tasks"),
+    ("DATABASE_TLS", "on"),
     ("QUEUE_NAME", "not a queue"),
     ("QUEUE_NAME", "x" * 77),
     ("AWS_REGION", ""),
@@ -98,6 +100,56 @@ def test_a_deployed_stage_cannot_be_open_to_everybody() -> None:
     assert Settings.from_env({"AWS_LAMBDA_FUNCTION_NAME": "tasks-prod"}).auth == "keys"
     with pytest.raises(InvalidSettings, match="AUTH: off is for a laptop"):
         Settings.from_env({"AUTH": "off", "AWS_LAMBDA_FUNCTION_NAME": "tasks-prod"})
+
+
+LAMBDA = {"AWS_LAMBDA_FUNCTION_NAME": "tasks-prod"}
+SECRET = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:tasks-AbCdEf"  # noqa: S105
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://app:hunter2@db.example.com/tasks?sslmode=verify-full",
+        "postgresql://app@db.example.com/tasks?sslmode=verify-full&password=hunter2",
+        "postgresql://app:hunter2@localhost/tasks?host=db.example.com&sslmode=verify-full",
+        "postgresql://app:hunter2@one:5432,two:5432/tasks?sslmode=verify-full",
+    ],
+)
+def test_a_deployed_stage_has_no_password_in_its_configuration(url: str) -> None:
+    with pytest.raises(InvalidSettings, match=r"DATABASE_URL: .* DATABASE_SECRET_ARN") as refused:
+        Settings.from_env({"DATABASE_URL": url, **LAMBDA})
+    assert "hunter2" not in str(refused.value)
+    assert Settings.from_env({"DATABASE_URL": url}).database_url == url
+
+
+@pytest.mark.parametrize("mode", ["", "?sslmode=require", "?sslmode=verify-ca"])
+def test_a_deployed_stage_makes_sure_which_database_it_speaks_to(mode: str) -> None:
+    url = {"DATABASE_URL": f"postgresql://app@db.example.com/tasks{mode}", **LAMBDA}
+    with pytest.raises(InvalidSettings, match="DATABASE_TLS: not set"):
+        Settings.from_env(url)
+    assert Settings.from_env({**url, "DATABASE_TLS": "rds"}).database_tls == "rds"
+    with pytest.raises(InvalidSettings, match="DATABASE_TLS: not set"):
+        Settings.from_env({"DATABASE_SECRET_ARN": SECRET, **LAMBDA})
+
+
+def test_verify_full_in_the_url_will_do() -> None:
+    url = "postgresql://app@db.example.com/tasks?sslmode=verify-full&sslrootcert=/x.pem"
+    assert Settings.from_env({"DATABASE_URL": url, **LAMBDA}).database_tls == ""
+
+
+def test_a_database_on_the_same_machine_may_do_without_either() -> None:
+    url = "postgresql://postgres:postgres@127.0.0.1:5432/interview_db"
+    assert Settings.from_env({"DATABASE_URL": url, **LAMBDA}).database_url == url
+
+
+def test_everything_unsafe_is_named_at_once() -> None:
+    unsafe = {"DATABASE_URL": "postgresql://app:hunter2@db/tasks", "AUTH": "off", **LAMBDA}
+    with pytest.raises(InvalidSettings) as refused:
+        Settings.from_env(unsafe)
+    names = [line.partition(":")[0] for line in str(refused.value).splitlines()]
+    assert names == ["Not safe in Lambda", "AUTH", "DATABASE_URL", "DATABASE_TLS"]
+    with pytest.raises(InvalidSettings, match="DATABASE_URL: is not a libpq URL"):
+        Settings.from_env({"DATABASE_URL": "postgresql://[::1/x", **LAMBDA})
 
 
 def test_a_batch_that_aws_would_refuse_is_refused_with_the_rule() -> None:

@@ -16,6 +16,8 @@ from chalicelib.settings import Settings
 
 #: What app.py declares by; a function would have another value than its mapping.
 _DECLARED = ("queue_name", "batch_size", "batch_window", "maximum_concurrency")
+#: Lambda's mark: what is unsafe there is not deployed.
+_IN_LAMBDA = {"AWS_LAMBDA_FUNCTION_NAME": "any"}
 _TOKEN = re.compile(r"\$\{([A-Z_]+)\}")
 _API_HANDLER = "-api_handler"
 
@@ -68,7 +70,8 @@ def names(config: Any) -> dict[str, str]:
     declare something else than what the functions are told.
     """
     try:
-        told, here = Settings.from_env(config.environment_variables), Settings.from_env()
+        told = Settings.from_env(config.environment_variables | _IN_LAMBDA)
+        here = Settings.from_env()
     except InvalidSettings as error:
         sys.exit(f"Stage {config.chalice_stage}: {error}")
     for name in _DECLARED:
@@ -77,7 +80,8 @@ def names(config: Any) -> dict[str, str]:
                 f"{name.upper()} is set in this shell, but not for the stage "
                 f"{config.chalice_stage}; unset it, or put it into .chalice/config.json."
             )
-    return {"STAGE": config.chalice_stage, "QUEUE_NAME": told.queue_name}
+    values = {"QUEUE_NAME": told.queue_name, "DATABASE_SECRET_ARN": told.database_secret_arn}
+    return {"STAGE": config.chalice_stage, **{name: told for name, told in values.items() if told}}
 
 
 def granted(statements: list[Any], known: dict[str, str]) -> list[Any]:

@@ -3,13 +3,23 @@
 A connection is borrowed for one statement and given back: one thread keeps using one connection,
 as in Lambda, and a server with many short-lived threads does not open one for each.
 
-``statements`` reads the file, ``connection`` speaks to the server and never waits for ever,
-``database`` puts the two together.
+``statements`` reads the file, ``address`` knows where the server is, ``connection`` speaks to it
+and never waits for ever, ``database`` puts the three together.
 """
 
 from __future__ import annotations
 
+from chalicelib.db.address import RDS_ROOTS, Address, SecretAddress
 from chalicelib.db.database import Database
 from chalicelib.db.statements import SQL, Rows, Statement, named_statements
 
-__all__ = ["SQL", "Database", "Rows", "Statement", "named_statements"]
+__all__ = [
+    "RDS_ROOTS",
+    "SQL",
+    "Address",
+    "Database",
+    "Rows",
+    "SecretAddress",
+    "Statement",
+    "named_statements",
+]

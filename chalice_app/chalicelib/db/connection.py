@@ -9,10 +9,13 @@ from __future__ import annotations
 import math
 import select
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg2
 from psycopg2 import extensions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Overdue(Exception):
@@ -25,8 +28,11 @@ class Connection(extensions.connection):
     deadline: float = math.inf
 
 
-def connect(url: str, deadline: float) -> Connection:
-    """Open a connection; raises psycopg2.OperationalError, or Overdue at the deadline."""
+def connect(parameters: Mapping[str, Any], deadline: float) -> Connection:
+    """Open a connection with libpq's parameters, a URL as ``dsn`` among them.
+
+    Raises psycopg2.OperationalError, or Overdue at the deadline.
+    """
 
     class Opening(Connection):
         pass
@@ -34,12 +40,12 @@ def connect(url: str, deadline: float) -> Connection:
     # The opening itself waits already, before there is an object to set anything on.
     Opening.deadline = deadline
     connection: Connection = psycopg2.connect(
-        url,
         connection_factory=Opening,
         keepalives_idle=30,
         keepalives_interval=10,
         keepalives_count=3,
         application_name="chalice-tasks",
+        **parameters,
     )
     connection.autocommit = True
     return connection

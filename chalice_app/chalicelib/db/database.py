@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg2 import errors as pg
 
+from chalicelib.db.address import Address
 from chalicelib.db.connection import Overdue, connect, is_quiet
 from chalicelib.db.statements import named_statements
 from chalicelib.errors import InvalidSettings, StoreRejected, StoreUnavailable
@@ -40,9 +41,14 @@ _UNDONE = frozenset({"40P01", "40001", "55P03", "23505"})
 class Database:
     """A PostgreSQL database, reached over at most ``connections`` connections at a time."""
 
-    def __init__(self, url: str, *, connections: int = 1, patience: float = math.inf) -> None:
-        """Take a libpq URL, and the seconds that one query may take; nothing is opened yet."""
-        self._url = url
+    def __init__(
+        self, address: str | Address, *, connections: int = 1, patience: float = math.inf
+    ) -> None:
+        """Take an address or a libpq URL, and the seconds that one query may take.
+
+        Nothing is opened yet.
+        """
+        self._address = Address(address) if isinstance(address, str) else address
         self._patience = patience
         self._statements = named_statements()
         self._idle: list[Connection] = []
@@ -144,7 +150,7 @@ class Database:
                 return connection
             connection.close()
         try:
-            connection = connect(self._url, min(deadline, time.monotonic() + OPENING))
+            connection = self._opened(min(deadline, time.monotonic() + OPENING))
         except pg.ProgrammingError:
             # Its text quotes the URL, which holds a password.
             raise InvalidSettings("DATABASE_URL is not a libpq URL.") from None
@@ -152,6 +158,14 @@ class Database:
             raise StoreUnavailable from error
         connection.deadline = deadline
         return connection
+
+    def _opened(self, deadline: float) -> Connection:
+        try:
+            return connect(self._address.parameters(), deadline)
+        except pg.OperationalError:
+            if not self._address.renewed():
+                raise
+            return connect(self._address.parameters(), deadline)
 
     def _take(self) -> Connection | None:
         try:

@@ -1,0 +1,5 @@
+"""Deploys a stage to AWS by CloudFormation, its database's schema included; safe to run again.
+
+``package`` makes what is deployed, ``bucket`` keeps it where CloudFormation finds it, ``stack``
+changes the stack, ``functions`` invokes what was deployed, and ``command`` puts them in order.
+"""

@@ -1,0 +1,141 @@
+"""The command line of a deployment, and its order."""
+
+# ruff: noqa: T201  (what a command prints is its answer)
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import http
+import os
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from localdev.deploy import aws, package
+from localdev.deploy.bucket import Bucket
+from localdev.deploy.functions import Migrator
+from localdev.deploy.stack import Stack
+from localdev.errors import StackError
+from localdev.processes import APP
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+READY_WITHIN = 60.0  # seconds
+_EPILOG = """\
+The schema is migrated first, by the new code; old code works on it meanwhile. Run it again after
+whatever went wrong: what is done already is not done twice.
+"""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run ``python -m localdev deploy``. Raises StackError saying what is wrong."""
+    options = _parser().parse_args(arguments)
+    parameters = dict(_pair(text) for text in options.parameter)
+    package.check_stage(APP, options.stage)
+    account = aws.connect(options.region)
+    _say(f"deploying stage {options.stage} to account {account.account}, {account.region}")
+    with tempfile.TemporaryDirectory() as name:
+        made = package.make(APP, options.stage, Path(name), os.environ, account.region)
+        _say(f"packaged {made.zip.stat().st_size:,} bytes, sha256 {made.digest[:12]}")
+        url = deploy(account, options, made, parameters)
+    if options.wait:
+        wait_until_ready(url)
+        _say("ready: the database answers and its schema is new enough")
+    print(url)
+    return 0
+
+
+def deploy(
+    account: aws.Aws,
+    options: argparse.Namespace,
+    made: package.Package,
+    parameters: dict[str, str],
+) -> str:
+    """Upload the package, migrate, change the stack, and return the API's URL."""
+    bucket = Bucket(account, options.bucket)
+    if bucket.ensure():
+        _say(f"made the bucket {bucket.name}")
+    key = f"{options.stage}/{made.digest}.zip"
+    uri = bucket.keep(key, made.zip.read_bytes())
+    template = made.template_with(uri).encode()
+    name = f"{options.stage}/{hashlib.sha256(template).hexdigest()}.json"
+    bucket.keep(name, template)
+    _say(f"uploaded {uri}")
+    stack, migrator = Stack(account, f"tasks-{options.stage}"), Migrator(account, options.stage)
+    if options.migrate and stack.exists():
+        # First: old code works on a newer schema, new code does not work on an older one.
+        migrator.renew(bucket.name, key)
+        _tell_migration(migrator.migrate())
+    changed = stack.change(bucket.url(name), parameters)
+    _say(f"the stack {stack.name} is {'changed' if changed else 'up to date'}")
+    if options.migrate:
+        _tell_migration(migrator.migrate())
+    return stack.outputs()["EndpointURL"]
+
+
+def wait_until_ready(url: str, within: float = READY_WITHIN) -> None:
+    """Wait until the API's /readyz answers 200. Raises StackError with its last answer."""
+    deadline, last = time.monotonic() + within, ""
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(f"{url}readyz", timeout=35) as answer:  # noqa: S310
+                if answer.status == http.HTTPStatus.OK:
+                    return
+        except urllib.error.HTTPError as error:
+            last = error.read(1000).decode(errors="replace")
+        except OSError as error:
+            last = str(error)
+        time.sleep(1)
+    raise StackError(f"deployed, but {url}readyz does not say that it is ready: {last}")
+
+
+def _tell_migration(applied: list[str]) -> None:
+    _say(f"migrated: {', '.join(applied)}" if applied else "the schema is up to date")
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise StackError(f"--parameter takes NAME=VALUE, not {text}")
+    return name, value
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m localdev deploy",
+        description="Deploy a stage to AWS; the API's URL goes to standard output.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("stage", help="one of .chalice/config.json: dev or prod")
+    add("--region", help="default as boto3 finds it")
+    add(
+        "--bucket",
+        help="keeps the packages; default tasks-packages-ACCOUNT-REGION, made if missing",
+    )
+    add(
+        "--parameter",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="of the template: AlarmTopicArn, ApiRateLimit, ApiBurstLimit; kept from then on",
+    )
+    add(
+        "--no-migrate",
+        dest="migrate",
+        action="store_false",
+        help="leave the schema as it is: for going back to older code",
+    )
+    add("--no-wait", dest="wait", action="store_false", help="do not ask the API whether it is up")
+    return parser
