@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chalicelib.errors import IllegalMove
+from chalicelib.errors import IllegalMove, StoreUnavailable
 from chalicelib.outcome import Completed, Failed, Outcome, Retry
 from chalicelib.queue import Message
 from chalicelib.schemas import NewBatch, NewTask, RetryMany
@@ -98,25 +98,33 @@ def test_a_batch_is_answered_with_old_tasks_and_new_ones_in_its_order(api: Api) 
 
 
 def test_batches_with_the_same_keys_in_other_orders_do_not_block_each_other(
-    api_of: Callable[..., Api],
+    api_of: Callable[..., Api], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    api = api_of(database_connections=8, database_patience=30)
+    api = api_of(database_connections=4, database_patience=30)
     desk = api.runtime.serve(None)
-    keys = [f"u{number}" for number in range(50)]
+    failures: list[Any] = []
+    run = api.runtime.database._run
 
-    def create(number: int) -> set[int]:
-        order = keys if number % 2 else keys[::-1]
-        tasks = [NewTask(title="x", unique_key=key) for key in order]
+    def watched(*arguments: Any) -> Any:
+        try:
+            return run(*arguments)
+        except StoreUnavailable as error:
+            failures.append(error.context["sqlstate"])
+            raise
+
+    monkeypatch.setattr(api.runtime.database, "_run", watched)
+
+    def create(keys: list[str]) -> set[int]:
+        tasks = [NewTask(title="x", unique_key=key) for key in keys]
         return {one.id for one in desk.create_many(NewBatch(tasks=tasks)).items}
 
-    with ThreadPoolExecutor(8) as clients:
-        answers = list(clients.map(create, range(40)))
-    assert api.table.count() == 50
-    assert all(answer == answers[0] for answer in answers)
-    [row] = api.table.run(
-        "select deadlocks from pg_stat_database where datname = current_database()"
-    )
-    assert row["deadlocks"] == 0
+    for turn in range(10):
+        keys = [f"turn-{turn}-{number}" for number in range(300)]
+        with ThreadPoolExecutor(4) as clients:
+            answers = list(clients.map(create, [keys, keys[::-1]] * 2))
+        assert all(answer == answers[0] for answer in answers)
+    assert api.table.count() == 3000
+    assert failures == []
 
 
 @pytest.mark.parametrize(("status", "scope"), [("pending", "open"), ("completed", "forever")])

@@ -114,14 +114,15 @@ create function fits(
        and (fits.created_after is null or task.created_at >= fits.created_after)
        and (fits.created_before is null or task.created_at < fits.created_before);
 
+comment on function fits is
+    'Whether a task is what a client asks for; null asks for any. Like bears it dissolves in the '
+    'statement that calls it, before that is planned.';
+
 create function bears(task tasks, tag text, words text) returns boolean
     language sql immutable
     return (bears.tag is null or task.tags @> array[bears.tag])
        and (words is null or to_tsvector('simple', plain(task.title)) @@ search_query(words));
 
-comment on function fits is
-    'Whether a task is what a client asks for; null asks for any. Like bears it dissolves in the '
-    'statement that calls it, before that is planned.';
 comment on function bears is 'Whether a task has the tag and the words that a client asks for.';
 
 create function few_tasks(tenant text, tag text, words text) returns bigint[]
