@@ -50,7 +50,7 @@ def check_stage(app: Path, stage: str) -> None:
     if not any({"DATABASE_SECRET_ARN", "DATABASE_URL"} & told.keys() for told in environ):
         raise StackError(
             f"the stage {stage} has no database; set DATABASE_SECRET_ARN under its "
-            "environment_variables in .chalice/config.json"
+            "environment_variables in .chalice/config.json (docs/deploy.md)"
         )
 
 
