@@ -26,7 +26,8 @@ OPENING = 3.0
 
 _UNSTORABLE = (pg.DataError, pg.StatementTooComplex, ValueError)
 _UNMIGRATED = (pg.UndefinedTable, pg.UndefinedColumn, pg.UndefinedFunction)
-_AWAY = (
+#: What may pass: a server that is away, or a statement that it undid.
+_PASSING = (
     pg.OperationalError,
     pg.InterfaceError,
     pg.ReadOnlySqlTransaction,
@@ -123,7 +124,7 @@ class Database:
                 yield connection
             except _UNSTORABLE as error:
                 raise StoreRejected(sqlstate=getattr(error, "pgcode", None)) from error
-            except _AWAY as error:
+            except _PASSING as error:
                 broken = connection.closed != 0 and not isinstance(error, Overdue)
                 if isinstance(error, pg.ReadOnlySqlTransaction | Overdue):
                     connection.close()  # a primary that was replaced, or one that is silent

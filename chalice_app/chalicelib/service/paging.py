@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from chalicelib import moments
 from chalicelib.errors import InvalidRequest
 from chalicelib.queue import MAX_ID
 from chalicelib.schemas import TaskPage, TaskView
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from datetime import datetime
 
     from chalicelib.store import Found
 
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 MAX_PAGE_BYTES = 4 * 1024 * 1024
 
 _CURSOR = re.compile(r"before-([0-9]{1,16})-([0-9]{1,19})")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 def page(found: Sequence[Found], limit: int) -> TaskPage:
@@ -40,11 +39,11 @@ def read_cursor(cursor: str) -> tuple[datetime, int]:
     if found is None:
         rule = {"parameter": "cursor", "detail": "is not a next_cursor of this API"}
         raise InvalidRequest.naming([rule])
-    return _EPOCH + int(found[1]) * _MICROSECOND, min(int(found[2]), MAX_ID)
+    return moments.from_number(int(found[1])), min(int(found[2]), MAX_ID)
 
 
 def _cursor(last: TaskView) -> str:
-    return f"before-{(last.created_at - _EPOCH) // _MICROSECOND}-{last.id}"
+    return f"before-{moments.to_number(last.created_at)}-{last.id}"
 
 
 def _fitting(views: list[TaskView]) -> Iterator[TaskView]:

@@ -1,7 +1,8 @@
 """Tasks in PostgreSQL: one method is one statement of sql/queries.sql, under the same name.
 
 ``Store`` has the statements of the worker and the sweeper, who are trusted with every task;
-``ClientStore`` those of a client, each of which carries the client's key.
+``ClientStore`` those of a client, each of which carries the client's key; ``KeyStore`` those about
+keys.
 """
 
 from __future__ import annotations

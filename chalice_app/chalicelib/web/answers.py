@@ -55,8 +55,14 @@ def path(request: Request) -> str:
     return str(request.context.get("path", request.path)).rstrip("/") or "/"
 
 
+def root(request: Request) -> str:
+    """Return the path of the API's root, what comes before the route: the stage, or nothing."""
+    steps = str(request.context.get("resourcePath", request.path)).strip("/").count("/") + 1
+    return "/".join(path(request).split("/")[:-steps])
+
+
 def _json(model: BaseModel, call: Call[Any], status: int, headers: Headers) -> Response:
-    base = _base(call.request)
+    base = root(call.request)
     for task in _tasks(model):
         task.links = _links(task, base)
     if isinstance(model, TaskView):
@@ -106,9 +112,3 @@ def _links(task: TaskView, base: str) -> dict[str, str]:
         case _:
             links["cancel"] = f"{here}/cancel"
     return links
-
-
-def _base(request: Request) -> str:
-    # What comes before the route: the stage, or nothing.
-    steps = str(request.context.get("resourcePath", request.path)).strip("/").count("/") + 1
-    return "/".join(path(request).split("/")[:-steps])

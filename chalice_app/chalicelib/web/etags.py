@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
+from chalicelib import moments
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
 _TAG = re.compile(r'"([0-9a-f]{1,14})"')
 
 
 def etag(version: datetime) -> str:
     """Return the entity tag of a version."""
-    return f'"{(version - _EPOCH) // _MICROSECOND:x}"'
+    return f'"{moments.to_number(version):x}"'
 
 
 def versions(header: str | None) -> list[datetime] | None:
@@ -23,4 +26,4 @@ def versions(header: str | None) -> list[datetime] | None:
     """
     if header is None or header.strip() == "*":
         return None
-    return [_EPOCH + int(found, 16) * _MICROSECOND for found in _TAG.findall(header)]
+    return [moments.from_number(int(found, 16)) for found in _TAG.findall(header)]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from chalice.app import Response
 
-from chalicelib.web.answers import Headers, path
+from chalicelib.web.answers import Headers, root
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +38,7 @@ def page(app: Chalice, media_type: str) -> Callable[[Callable[[str], str]], Call
         @functools.wraps(view)
         def answer() -> Response:
             request = cast("Request", app.current_request)
-            return _answer(request, view(_root(request)), media_type)
+            return _answer(request, view(root(request)), media_type)
 
         answer.media_type = media_type  # type: ignore[attr-defined]
         return answer
@@ -70,7 +70,3 @@ def _answer(request: Request, text: str, media_type: str) -> Response:
         return Response("", status_code=http.HTTPStatus.NOT_MODIFIED, headers=headers)
     headers["Content-Type"] = f"{media_type}; charset=utf-8"
     return Response(text, headers=headers)
-
-
-def _root(request: Request) -> str:
-    return path(request).removesuffix(request.path)
