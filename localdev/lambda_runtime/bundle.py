@@ -92,9 +92,12 @@ class Bundle:
             **self._more,
         }
 
-    def start(self, function: str) -> Sandbox:
-        """Start a process for the function, and do not wait for it."""
-        environ = self.environ(function)
+    def start(self, function: str, handler: str = "") -> Sandbox:
+        """Start a process for the function, and do not wait for it.
+
+        ``handler`` is for another one than the template's.
+        """
+        environ = self.environ(function) | ({"_HANDLER": handler} if handler else {})
         python = tools.python_of("lambda")
         return Sandbox([python, *CLIENT, environ["_HANDLER"]], self.home, environ)
 

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import pytest
 
-from localdev import tools
 from localdev.deploy import package
-from localdev.errors import StackError
 from localdev.lambda_runtime.bundle import CLIENT, Bundle, unpacked
 from localdev.lambda_runtime.sandbox import Sandbox
 from tests.packages import copied
@@ -49,28 +46,10 @@ def fails(task, context):
 """
 
 
-def _missing(reason: object) -> NoReturn:
-    message = f"a package cannot be run here: {reason}"
-    if os.environ.get("CI"):
-        pytest.fail(message)
-    pytest.skip(message)
-
-
 @pytest.fixture(scope="session")
-def python() -> Path:
-    """The Python that has what Lambda's has, and nothing else."""
-    if sys.platform != "linux":
-        _missing("Lambda's libraries are Linux's")
-    try:
-        return tools.python_of("lambda")
-    except StackError as error:
-        _missing(error)
-
-
-@pytest.fixture(scope="session")
-def made(python: Path, tmp_path_factory: pytest.TempPathFactory) -> package.Package:
+def made(lambda_python: Path, tmp_path_factory: pytest.TempPathFactory) -> package.Package:
     """The stage prod, packaged."""
-    assert python
+    assert lambda_python
     folder = tmp_path_factory.mktemp("zip")
     app = copied(folder)
     (app / "chalicelib" / "handlers" / "of_a_test.py").write_text(HANDLERS)
@@ -116,9 +95,11 @@ class Cloud:
 
 
 @pytest.fixture
-def bare_cloud(made: package.Package, home: Path, python: Path, tmp_path: Path) -> Iterator[Cloud]:
+def bare_cloud(
+    made: package.Package, home: Path, lambda_python: Path, tmp_path: Path
+) -> Iterator[Cloud]:
     """Functions that know no server."""
-    cloud = Cloud(made, home, python, tmp_path / "log")
+    cloud = Cloud(made, home, lambda_python, tmp_path / "log")
     cloud.more = {
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
