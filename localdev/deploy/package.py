@@ -53,8 +53,8 @@ def main(arguments: Sequence[str]) -> int:
     region = os.environ.get("AWS_DEFAULT_REGION", "us-east-1")
     made = make(APP, options.stage, options.out.resolve(), os.environ, region)
     print(options.out / "sam.json")
-    print(options.out / "deployment.zip", f"{made.zip.stat().st_size:,} bytes")
-    print("sha256", made.digest)
+    print(f"{options.out / 'deployment.zip'}  {made.zip.stat().st_size:,} bytes")
+    print(f"sha256 {made.digest}")
     return 0
 
 
