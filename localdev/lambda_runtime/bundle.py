@@ -102,7 +102,7 @@ class Bundle:
         return Sandbox([python, *CLIENT, environ["_HANDLER"]], self.home, environ)
 
     def declared(self) -> Declared:
-        """Return what the template declares."""
+        """Return what the template declares besides the API."""
         queues, schedules = [], []
         for name, properties in self._functions.items():
             for event in properties.get("Events", {}).values():
@@ -113,7 +113,7 @@ class Bundle:
                     case "Schedule":
                         expression = told["Schedule"]
                         schedules.append(Schedule(name, seconds_of(expression), expression))
-        return Declared(frozenset(self._functions), tuple(queues), tuple(schedules))
+        return Declared(frozenset(self._functions) - {_API}, tuple(queues), tuple(schedules))
 
     def _queue(self, function: str, told: dict[str, Any]) -> QueueSource:
         text = str(told["Queue"]["Fn::Sub"])

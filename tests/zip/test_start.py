@@ -29,7 +29,10 @@ def tell():
         with open(pipe, "w") as asking:
             loaded = list(sys.modules.items())
             files = {name: getattr(module, "__file__", None) for name, module in loaded}
-            asking.write(json.dumps({"path": sys.path, "files": files}) + chr(10))
+            runtime = sys.modules["chalicelib.runtime"].Runtime
+            compiled = runtime.work.__code__.co_filename
+            told = {"path": sys.path, "files": files, "compiled": compiled}
+            asking.write(json.dumps(told) + chr(10))
 threading.Thread(target=tell, daemon=True).start()
 runpy.run_module("awslambdaric", run_name="__main__", alter_sys=True)
 """
@@ -59,6 +62,14 @@ def test_all_that_is_loaded_is_python_aws_or_the_package(
     assert [one for one in places if one and not in_one_of(one, known)] == []
     for name in ("app", "chalice", "chalicelib.runtime", "psycopg2", "pydantic"):
         assert Path(told["files"][name]).is_relative_to(cloud.home)
+
+
+def test_what_was_compiled_by_packaging_is_not_compiled_again(
+    bare_cloud: Cloud, pipe: Path
+) -> None:
+    bare_cloud.start("worker", "-c", PROBE, pipe)
+    # Its name in there tells: here it would have that of the folder it was unpacked in.
+    assert loaded(pipe)["compiled"] == "/var/task/chalicelib/runtime.py"
 
 
 def in_one_of(path: str, folders: tuple[Path, ...]) -> bool:
