@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import contextlib
+from pathlib import Path
 
 import pytest
 
 from tests.e2e.stack import Stack, copy_tree, eventually
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -32,12 +30,25 @@ def folder(lambda_python: Path, tmp_path: Path) -> Path:
 
 
 def test_a_posted_task_is_worked_by_the_package(folder: Path) -> None:
+    home = folder / ".local" / "zip" / "task"
     with Stack(folder, "--zip") as stack:
         status, task = stack.call("POST", "/tasks", {"title": "a task", "kind": "where"})
         assert status == 201
         done = eventually(lambda: stack.task(task["id"])["result"], 20)
-        assert done == str(folder / ".local/zip/task/chalicelib/handlers/where.py")
+        assert done == str(home / "chalicelib" / "handlers" / "where.py")
         assert any(f"task {task['id']} completed" in line for line in stack.lines)
+        assert running_in(home)
+    eventually(lambda: not running_in(home), 10)
+
+
+def running_in(home: Path) -> list[Path]:
+    """Return the processes that work in this folder, as functions of the package do."""
+    found = []
+    for link in Path("/proc").glob("[0-9]*/cwd"):
+        with contextlib.suppress(OSError):  # it has ended, or is not ours
+            if link.readlink() == home:
+                found.append(link)
+    return found
 
 
 def test_what_only_the_shell_sets_is_not_packaged(folder: Path) -> None:
