@@ -74,15 +74,18 @@ def in_one_of(path: str, folders: tuple[Path, ...]) -> bool:
     return any(Path(path).is_relative_to(folder) for folder in folders)
 
 
-def test_a_worker_whose_tasks_succeed_loads_neither_boto3_nor_x_ray(
+def test_a_worker_whose_tasks_succeed_loads_neither_boto3_nor_x_ray_nor_what_packages(
     cloud: Cloud, table: Table, pipe: Path
 ) -> None:
     worker = cloud.start("worker", "-c", PROBE, pipe)
     bodies = [json.dumps({"task_id": table.arrange("pending")}) for _ in range(3)]
     assert worker.invoke(batch(*bodies), 60, TRACE) == {"batchItemFailures": []}
-    packages = {name.partition(".")[0] for name in loaded(pipe)["files"]}
-    assert "chalicelib" in packages
+    names = loaded(pipe)["files"].keys()
+    packages = {name.partition(".")[0] for name in names}
     assert packages.isdisjoint({"boto3", "botocore", "aws_xray_sdk"})
+    assert {name for name in names if name.startswith("chalicelib.chalice_cli")} == {
+        "chalicelib.chalice_cli"
+    }
 
 
 @pytest.mark.parametrize(
