@@ -436,11 +436,11 @@ with caller as materialized (
            result = null, error = null, finished_at = null, updated_at = now()
       from caller
      where t.id = %(id)s and t.tenant = caller.tenant and t.status in ('failed', 'cancelled')
-       and not exists (
+       and (t.unique_key is null or not exists (
            select from tasks twin
             where twin.tenant = t.tenant and twin.unique_key = t.unique_key and twin.id <> t.id
               and (twin.unique_scope = 'forever'
-                   or twin.status in ('pending', 'processing', 'retrying')))
+                   or twin.status in ('pending', 'processing', 'retrying'))))
     returning t.id, t.kind, t.title, t.description, t.payload, t.status, t.attempt, t.attempt_limit,
               t.release_count, t.result, t.error, t.run_at, t.created_at, t.updated_at, t.started_at,
               t.finished_at, t.tags
@@ -451,7 +451,8 @@ select caller.refusal, t.status as current, m.*, 0::float8 as wait
 
 
 -- name: retry_tasks (once)
--- The same for many, oldest first; of those that share a unique key, the newest.
+-- The same for many, oldest first; of those that share a unique key, the newest. The `or` keeps the
+-- planner from joining each of them with all unique keys of the tenant.
 with caller as materialized (
     select tenant, refusal from admit(%(key_id)s, %(proof)s, %(nonce)s, 'tasks:write')
 ), found as (
@@ -463,12 +464,12 @@ with caller as materialized (
                   and t.status = %(status)s and t.status in ('failed', 'cancelled')
                   and fits(t, null, %(kind)s, %(created_after)s, %(created_before)s)
                   and bears(t, %(tag)s, %(text)s)
-                  and not exists (
+                  and (t.unique_key is null or not exists (
                       select from tasks twin
                        where twin.tenant = t.tenant and twin.unique_key = t.unique_key
                          and twin.id <> t.id
                          and (twin.unique_scope = 'forever'
-                              or twin.status in ('pending', 'processing', 'retrying')))
+                              or twin.status in ('pending', 'processing', 'retrying'))))
                 order by t.created_at, t.id
                 limit %(limit)s) as one
 ), chosen as (
