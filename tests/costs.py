@@ -17,7 +17,12 @@ GB = 1e9
 SIZES = {"10 thousand": 1e4, "1 million": 1e6, "100 million": 1e8}
 #: By the first cell of its head, what a table is.
 PRICES, TASK, MONTH = "price", "a task takes", "a month, or one of it, takes"
-IDLE, BESIDE, DEAR, OPTIONS = "idle", "beside it", "dollars per million tasks", "what moves the bill"
+IDLE, BESIDE, DEAR, OPTIONS = (
+    "idle",
+    "beside it",
+    "dollars per million tasks",
+    "what moves the bill",
+)
 
 Figures = dict[str, float]
 
@@ -44,14 +49,14 @@ def _cells(line: str) -> list[str]:
 
 
 def number(cell: str) -> float:
-    """Return the number a cell begins with, a dollar sign and commas apart."""
-    matched = re.match(r"[−-]?\$?([0-9][0-9,]*(?:\.[0-9]+)?)", cell)
+    """Return the number a cell begins with."""
+    matched = re.match(r"([0-9][0-9,]*(?:\.[0-9]+)?)", cell)
     assert matched, f"no number in {cell!r}"
     return float(matched[1].replace(",", ""))
 
 
 def dollars(amount: float) -> str:
-    """Return an amount as the page shows it."""
+    """Return an amount as the page shows it; what is saved has a minus."""
     return f"{amount:,.2f}"
 
 
@@ -72,7 +77,9 @@ class Bill:
 
     def seconds(self, seconds: float, architecture: str = "x86") -> float:
         """Lambda's seconds, at the memory that the functions have."""
-        return seconds * self.month["GB of memory"] * self.price[f"Lambda GB-second, {architecture}"]
+        return (
+            seconds * self.month["GB of memory"] * self.price[f"Lambda GB-second, {architecture}"]
+        )
 
     def invocations(self, count: float) -> float:
         return count * self.price["Lambda, million requests"] / MILLION
@@ -115,7 +122,9 @@ class Bill:
             "Lambda, requests": self.invocations(runs),
             "Lambda, GB-seconds": self.seconds(lambda_seconds, architecture),
             "SQS": self.sqs(sqs),
-            "CloudWatch Logs": self.logs(takes["bytes of log by the service"], takes["lines of log by the service"])
+            "CloudWatch Logs": self.logs(
+                takes["bytes of log by the service"], takes["lines of log by the service"]
+            )
             + self.invocation_logs(runs),
         }
 
@@ -141,7 +150,7 @@ class Bill:
             * self.price["EventBridge, million events"]
             / MILLION,
             "mapping: empty receives": self.sqs(self.month["empty receives (assumed)"]),
-            "alarms": self.month["alarms"] * self.price["CloudWatch, alarm a month"],
+            "CloudWatch alarms": self.month["alarms"] * self.price["CloudWatch, alarm a month"],
             "secret": self.month["secrets"] * self.price["Secrets Manager, secret a month"],
         }
 
@@ -198,9 +207,7 @@ def _per_million(bill: Bill, head: Sequence[str]) -> Iterator[tuple[str, list[st
     yield "its share of the idle month", [dollars(idle * MILLION / n) for n, _ in columns]
     for handler, told in ((short, "0.1 s"), (long, "1 s")):
         for architecture in ("x86", "arm64"):
-            row = (
-                bill.total(n, way, handler, architecture) * MILLION / n for n, way in columns
-            )
+            row = (bill.total(n, way, handler, architecture) * MILLION / n for n, way in columns)
             name = f"**together, {told}, {architecture}**"
             yield name, [dollars(amount) for amount in row]
     months = (bill.total(n, way, short) for n, way in columns)
@@ -221,18 +228,18 @@ def _options(bill: Bill) -> Figures:
         + bill.invocation_logs(1)
     )
     return {
-        "`POST /tasks/batch` of a hundred instead of a hundred `POST /tasks`": MILLION
+        "`POST /tasks/batch` of a hundred instead of a hundred `POST /tasks`": -MILLION
         * (each(alone) - each(hundred)),
-        "single `POST`s, but batches of ten filled (`BATCH_WINDOW`)": MILLION
+        "single `POST`s, but ten to a batch (many at once, or a longer `BATCH_WINDOW`)": -MILLION
         * (each(alone) - each(ten)),
-        "handlers of 1 s on arm64 instead of x86": MILLION
+        "handlers of 1 s on arm64 instead of x86": -MILLION
         * (bill.seconds(long) - bill.seconds(long, "arm64")),
-        "handlers of 1 s at half the memory, should they take no longer": MILLION
+        "handlers of 1 s at half the memory, should they take no longer": -MILLION
         * bill.seconds(long)
         / 2,
-        "`LOG_LEVEL=WARNING`": MILLION
+        "`LOG_LEVEL=WARNING`": -MILLION
         * bill.logs(takes["bytes of log by the service"], takes["lines of log by the service"]),
-        "no tracing, at a million tasks a month one by one": bill.xray(MILLION, alone),
+        "no tracing, at a million tasks a month one by one": -bill.xray(MILLION, alone),
         "a million `GET /tasks/{id}`": MILLION
         * (look + bill.seconds(takes["seconds of the API (assumed)"])),
         "a million waits of 20 s (`Prefer: wait=20`)": MILLION
@@ -251,5 +258,7 @@ def stale(text: str) -> list[str]:
     ]
     known = {(table, name) for table, name, _ in told}
     for table in (IDLE, BESIDE, DEAR, OPTIONS):
-        wrong += [f"not computed: {name}" for name in held[table].rows if (table, name) not in known]
+        wrong += [
+            f"not computed: {name}" for name in held[table].rows if (table, name) not in known
+        ]
     return wrong
