@@ -56,7 +56,7 @@ _REFUSALS = (
     ),
     (
         r"create (?:unique )?index",
-        "a migration cannot build concurrently: say `if not exists`, and build it so by hand before",
+        "a migration cannot build concurrently: say `if not exists`, build it so by hand before",
     ),
     (
         r"update|delete",
