@@ -10,7 +10,7 @@ from chalice.test import Client
 
 import app as front_door
 from chalicelib import runtime
-from chalicelib.db import database
+from chalicelib.db.connection import connect
 from chalicelib.registry import Registry
 from chalicelib.runtime import Runtime
 from chalicelib.settings import Settings
@@ -38,13 +38,12 @@ def _busy(task: Task, context: Context) -> str:
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Every connection that the service opens while the test runs."""
     connections: list[Any] = []
-    connect = database.connect
 
     def counting(*arguments: Any) -> Any:
         connections.append(connect(*arguments))
         return connections[-1]
 
-    monkeypatch.setattr(database, "connect", counting)
+    monkeypatch.setattr("chalicelib.db.database.connect", counting)
     return connections
 
 
