@@ -123,8 +123,10 @@ def test_every_function_is_in_the_network_and_is_told_of_the_database(aurora: Pa
         }
         told = function["Environment"]["Variables"]
         assert told["DATABASE_TLS"] == "rds"
+        # The secret's user and the one of a token are the same, so their tables are.
+        user = resource(aurora, "TasksDatabase")["Properties"]["MasterUsername"]
         assert told["DATABASE_URL"]["Fn::Sub"].startswith(
-            "postgresql://tasks@${TasksDatabase.Endpoint.Address}:"
+            f"postgresql://{user}@${{TasksDatabase.Endpoint.Address}}:"
         )
         secret = {"Fn::GetAtt": ["TasksDatabase", "MasterUserSecret.SecretArn"]}
         if aurora.stage == "aurora":

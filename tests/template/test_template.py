@@ -112,7 +112,7 @@ USERS: dict[str, Any] = {
     "tokens": "arn:*:rds-db:*:*:dbuser:cluster-ABC123/app",
     "every": {
         "Fn::Sub": "arn:${AWS::Partition}:rds-db:${AWS::Region}:${AWS::AccountId}:dbuser:"
-        "${TasksDatabase.DBClusterResourceId}/tasks"
+        "${TasksDatabase.DBClusterResourceId}/tasks_admin"
     },
 }
 

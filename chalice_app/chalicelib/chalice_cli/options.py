@@ -81,7 +81,7 @@ class Options(BaseModel):
         if not self.aurora:
             return told
         secret = {"DATABASE_SECRET_ARN": "arn:aws:secretsmanager:::secret:tasks"}
-        where = {"DATABASE_URL": "postgresql://tasks@database/tasks", "DATABASE_TLS": "rds"}
+        where = {"DATABASE_URL": "postgresql://tasks_admin@database/tasks", "DATABASE_TLS": "rds"}
         return {**where, **({} if told.get("DATABASE_AUTH") == "iam" else secret), **told}
 
     def names(self, told: Settings) -> dict[str, Any]:
