@@ -67,8 +67,10 @@ def test_the_linter_of_cloudformation_has_nothing_to_say(
     assert lint(tools, translated) == ""
 
 
-def test_the_linter_would_say_it(tools: Path, package: Packaged, tmp_path: Path) -> None:
-    broken = json.loads(json.dumps(package.sam))
+def test_the_linter_would_say_it(
+    tools: Path, packages: dict[str, Packaged], tmp_path: Path
+) -> None:
+    broken = json.loads(json.dumps(packages["prod"].sam))
     broken["Resources"]["TasksQueue"]["Properties"]["VisibilityTimeout"] = 50_000
     path = tmp_path / "broken.json"
     path.write_text(json.dumps(broken))

@@ -90,13 +90,22 @@ returning id
 
 
 -- name: mark_unsent
--- These rows are known to have no message (all open rows if ids is null).
-update tasks
+-- These rows are known to have no message (all open rows if ids is null). Locked in id order, as by
+-- a claim.
+with held as (
+    select id
+      from tasks
+     where status in ('pending', 'retrying')
+       and (%(ids)s::bigint[] is null or id = any(%(ids)s::bigint[]))
+     order by id
+       for update
+)
+update tasks t
    set dispatch_after = case
            when run_at <= now() + make_interval(secs => %(ahead)s) then '-infinity'
            else run_at - make_interval(secs => %(ahead)s) end
- where status in ('pending', 'retrying')
-   and (%(ids)s::bigint[] is null or id = any(%(ids)s::bigint[]))
+  from held
+ where t.id = held.id
 
 
 -- name: claim_tasks
@@ -436,11 +445,11 @@ with caller as materialized (
            result = null, error = null, finished_at = null, updated_at = now()
       from caller
      where t.id = %(id)s and t.tenant = caller.tenant and t.status in ('failed', 'cancelled')
-       and not exists (
+       and (t.unique_key is null or not exists (
            select from tasks twin
             where twin.tenant = t.tenant and twin.unique_key = t.unique_key and twin.id <> t.id
               and (twin.unique_scope = 'forever'
-                   or twin.status in ('pending', 'processing', 'retrying')))
+                   or twin.status in ('pending', 'processing', 'retrying'))))
     returning t.id, t.kind, t.title, t.description, t.payload, t.status, t.attempt, t.attempt_limit,
               t.release_count, t.result, t.error, t.run_at, t.created_at, t.updated_at, t.started_at,
               t.finished_at, t.tags
@@ -451,7 +460,9 @@ select caller.refusal, t.status as current, m.*, 0::float8 as wait
 
 
 -- name: retry_tasks (once)
--- The same for many, oldest first; of those that share a unique key, the newest.
+-- The same for many, oldest first; of those that share a unique key, the newest. The `or` keeps the
+-- planner from joining each of them with all unique keys of the tenant. Rows are locked in id order,
+-- as by a claim: letters of failed tasks are received, too.
 with caller as materialized (
     select tenant, refusal from admit(%(key_id)s, %(proof)s, %(nonce)s, 'tasks:write')
 ), found as (
@@ -463,18 +474,24 @@ with caller as materialized (
                   and t.status = %(status)s and t.status in ('failed', 'cancelled')
                   and fits(t, null, %(kind)s, %(created_after)s, %(created_before)s)
                   and bears(t, %(tag)s, %(text)s)
-                  and not exists (
+                  and (t.unique_key is null or not exists (
                       select from tasks twin
                        where twin.tenant = t.tenant and twin.unique_key = t.unique_key
                          and twin.id <> t.id
                          and (twin.unique_scope = 'forever'
-                              or twin.status in ('pending', 'processing', 'retrying')))
+                              or twin.status in ('pending', 'processing', 'retrying'))))
                 order by t.created_at, t.id
                 limit %(limit)s) as one
 ), chosen as (
     select max(id) as id
       from found
      group by unique_key, case when unique_key is null then id end
+), held as (
+    select t.id
+      from tasks t join chosen using (id)
+     where t.status in ('failed', 'cancelled')
+     order by t.id
+       for update of t
 ), moved as (
     update tasks t
        set status = 'pending', attempt_limit = t.attempt + %(more)s,
@@ -482,8 +499,8 @@ with caller as materialized (
            dispatch_count = 0, lease_token = null, cancel_requested_at = null,
            expires_at = case when t.expires_at > now() then t.expires_at end,
            result = null, error = null, finished_at = null, updated_at = now()
-      from chosen
-     where t.id = chosen.id and t.status in ('failed', 'cancelled')
+      from held
+     where t.id = held.id
     returning t.id, t.title, t.description
 )
 select caller.refusal, m.id, m.title, m.description,

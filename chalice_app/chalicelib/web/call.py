@@ -110,6 +110,10 @@ class Call(Generic[Sent]):
         """The versions that If-None-Match names."""
         return etags.versions(self._header("if-none-match")) or []
 
+    def knows(self, tag: str) -> bool:
+        """Tell whether If-None-Match names this entity tag, or any."""
+        return etags.names(self._header("if-none-match"), tag)
+
     def _header(self, name: str) -> str | None:
         return cast("str | None", self.request.headers.get(name))
 

@@ -27,3 +27,8 @@ def versions(header: str | None) -> list[datetime] | None:
     if header is None or header.strip() == "*":
         return None
     return [moments.from_number(int(found, 16)) for found in _TAG.findall(header)]
+
+
+def names(header: str | None, tag: str) -> bool:
+    """Tell whether If-None-Match names the tag, weak or not, or any by ``*`` (RFC 9110, 13.1.2)."""
+    return header is not None and (header.strip() == "*" or tag in header)
