@@ -75,7 +75,7 @@ class Bundle:
     def environ(self, function: str) -> dict[str, str]:
         """Return the whole environment of a function."""
         properties = self._functions[function]
-        variables: dict[str, str] = properties["Environment"]["Variables"]
+        variables: dict[str, Any] = properties["Environment"]["Variables"]
         name = properties["FunctionName"]
         region = self._more.get("AWS_DEFAULT_REGION", "us-east-1")
         return {
@@ -88,7 +88,8 @@ class Bundle:
             "AWS_DEFAULT_REGION": region,
             "LAMBDA_TASK_ROOT": str(self.home),
             "_HANDLER": properties["Handler"],
-            **variables,
+            # What is no text there, CloudFormation would have filled in.
+            **{name: value for name, value in variables.items() if isinstance(value, str)},
             **self._more,
         }
 

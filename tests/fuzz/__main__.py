@@ -45,8 +45,9 @@ def ask(many: Many, requests: int) -> int:
     except Fault as fault:
         say(str(fault))
         return 1
-    for answer in many.slow:
-        say(answer)
+    finally:
+        for answer in many.slow:
+            say(answer)
     say(f"no answer of 500 or above, {len(many.slow) or 'none'} over {SLOWEST} s")
     return SLOW if many.slow else 0
 

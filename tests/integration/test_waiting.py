@@ -76,8 +76,8 @@ def test_a_task_that_the_client_knows_is_not_sent_again(api: Api, status: str) -
         assert again.headers.get(name) == first.headers.get(name)
 
 
-@pytest.mark.parametrize("header", ["{}", "W/{}", '"1", {}', '"1",W/{} , "2"'])
-def test_one_of_several_tags_will_do(api: Api, header: str) -> None:
+@pytest.mark.parametrize("header", ["{}", "W/{}", '"1", {}', '"1",W/{} , "2"', "*", " * "])
+def test_one_of_several_tags_will_do_and_a_star_stands_for_all(api: Api, header: str) -> None:
     number = api.table.arrange("completed")
     tag = str(api.get(f"/tasks/{number}").headers["ETag"])
     response = api.get(f"/tasks/{number}", If_None_Match=header.replace("{}", tag))

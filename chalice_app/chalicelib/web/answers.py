@@ -67,7 +67,7 @@ def _json(model: BaseModel, call: Call[Any], status: int, headers: Headers) -> R
         task.links = _links(task, base)
     if isinstance(model, TaskView):
         headers |= _of_task(model)
-        if call.request.method == "GET" and model.version in call.known:
+        if call.request.method == "GET" and call.knows(etag(model.version)):
             return Response("", status_code=http.HTTPStatus.NOT_MODIFIED, headers=headers)
     headers["Content-Type"] = "application/json"
     return Response(model.model_dump_json(), status_code=status, headers=headers)

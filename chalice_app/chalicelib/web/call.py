@@ -103,12 +103,16 @@ class Call(Generic[Sent]):
     @property
     def versions(self) -> list[datetime] | None:
         """The versions that If-Match names; None if any will do."""
-        return etags.versions(self._header("if-match"))
+        return etags.versions(self._header("if-match"), weak=False)
 
     @property
     def known(self) -> list[datetime]:
         """The versions that If-None-Match names."""
         return etags.versions(self._header("if-none-match")) or []
+
+    def knows(self, tag: str) -> bool:
+        """Tell whether If-None-Match names this entity tag, or any."""
+        return etags.names(self._header("if-none-match"), tag)
 
     def _header(self, name: str) -> str | None:
         return cast("str | None", self.request.headers.get(name))

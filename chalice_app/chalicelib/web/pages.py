@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from chalice.app import Response
 
+from chalicelib.web import etags
 from chalicelib.web.answers import Headers, root
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def _answer(request: Request, text: str, media_type: str) -> Response:
         "Referrer-Policy": "no-referrer",
         "X-Content-Type-Options": "nosniff",
     }
-    if tag in request.headers.get("if-none-match", ""):
+    if etags.names(request.headers.get("if-none-match"), tag):
         return Response("", status_code=http.HTTPStatus.NOT_MODIFIED, headers=headers)
     headers["Content-Type"] = f"{media_type}; charset=utf-8"
     return Response(text, headers=headers)
