@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from chalicelib.errors import EnqueueFailed, ServiceError
 from chalicelib.schemas import Attempts, Batch, Created, Retried, TaskPage, TaskView
 from chalicelib.service.attempts import attempts_of
-from chalicelib.service.kinds import check_kind
+from chalicelib.service.kinds import check_kind, check_kinds
 from chalicelib.service.paging import page, read_cursor
 from chalicelib.service.waiting import wait_until
 from chalicelib.task import FINAL
@@ -58,8 +58,7 @@ class TaskService:
 
     def create_many(self, batch: NewBatch, *, key: str | None = None) -> Batch:
         """Store all of the tasks or none, then hand them to the queue; raises as ``create``."""
-        for number, new in enumerate(batch.tasks):
-            check_kind(self._registry, new.kind, new.payload, "tasks", number)
+        check_kinds(self._registry, batch.tasks)
         made = self._insert(batch.tasks, key, one=False)
         items = [TaskView.of(one.task, one.wait) for one in made]
         return Batch(items=items, replayed=any(one.replayed for one in made))

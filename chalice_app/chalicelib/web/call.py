@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import re
 from functools import cached_property
-from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 
 from chalicelib.errors import (
     BodyTooLarge,
     InvalidRequest,
-    MalformedBody,
     MalformedHeader,
     TaskNotFound,
     UnsupportedMediaType,
 )
 from chalicelib.queue import MAX_ID
 from chalicelib.schemas import NewBatch, TaskChanges
-from chalicelib.schemas.rules import broken, pointer
+from chalicelib.schemas.bodies import read_body
+from chalicelib.schemas.rules import Broken, cut, parameter
 from chalicelib.strict_json import MAX_BYTES
 from chalicelib.web import etags
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from datetime import datetime
 
     from chalice.app import Request
@@ -123,10 +122,7 @@ class Call(Generic[Sent]):
         raw = self.request.raw_body
         if len(raw) > limit:
             raise BodyTooLarge(f"The body has {len(raw):,} bytes; at most {limit:,} are taken.")
-        try:
-            return model.model_validate_json(raw)
-        except ValidationError as error:
-            _refuse(error, pointer)
+        return read_body(model, raw)
 
     def _check_media_type(self, other: str) -> None:
         header = self._header("content-type") or ""
@@ -142,18 +138,11 @@ class Call(Generic[Sent]):
         for name in values or ():
             if values and len(values.getlist(name)) > 1:
                 raise InvalidRequest.naming(
-                    [{"parameter": name, "detail": "is given more than once"}]
+                    [{"parameter": cut(name), "detail": "is given more than once"}]
                 )
         try:
             return model.model_validate(dict(values.items()) if values else {})
         except ValidationError as error:
-            _refuse(error, lambda path: {"parameter": str(path[0])})
-
-
-def _refuse(
-    error: ValidationError, place: Callable[[tuple[int | str, ...]], dict[str, str]]
-) -> NoReturn:
-    [first, *_] = error.errors(include_url=False, include_input=False)
-    if first["type"] == "json_invalid":
-        raise MalformedBody(f"The body is not valid JSON: {first['ctx']['error']}.") from None
-    raise InvalidRequest.naming(broken(error, place)) from None
+            broken = Broken()
+            broken.add_all(error, parameter)
+            raise broken.refusal() from None

@@ -59,6 +59,9 @@ STATUS: dict[type[Exception], int] = {
     Unavailable: 503,
 }
 
+#: Members that some problems have besides those of RFC 9457.
+EXTENSIONS = ("errors", "unnamed", "current")
+
 
 def problem(error: ServiceError, request: Request, context: Any) -> Response:
     """Turn an error into an RFC 9457 reply; what went wrong inside is logged, not shown."""
@@ -76,7 +79,7 @@ def problem(error: ServiceError, request: Request, context: Any) -> Response:
         "instance": path(request),
         "request_id": request_id,
     }
-    content |= {key: error.context[key] for key in ("errors", "current") if key in error.context}
+    content |= {name: error.context[name] for name in EXTENSIONS if name in error.context}
     return Response(json.dumps(content), status_code=status, headers=_headers(error))
 
 
