@@ -31,6 +31,7 @@ from chalicelib.errors import (
     UnsupportedMediaType,
 )
 from chalicelib.web.answers import Headers, path
+from chalicelib.web.headers import MERGE_PATCH
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,6 +63,9 @@ STATUS: dict[type[Exception], int] = {
 #: Members that some problems have besides those of RFC 9457.
 EXTENSIONS = ("errors", "unnamed", "current")
 
+#: How to give a key (RFC 6750, section 3); what was wrong with the one given comes behind it.
+CHALLENGE = 'Bearer realm="tasks"'
+
 
 def problem(error: ServiceError, request: Request, context: Any) -> Response:
     """Turn an error into an RFC 9457 reply; what went wrong inside is logged, not shown."""
@@ -91,7 +95,14 @@ def _headers(error: ServiceError) -> Headers:
         case TooManyRequests():
             headers["Retry-After"] = str(error.context["wait"])
         case Unauthorized():
-            headers["WWW-Authenticate"] = 'Bearer realm="tasks"'
+            tried = "" if error.context.get("untried") else ', error="invalid_token"'
+            headers["WWW-Authenticate"] = CHALLENGE + tried
+        case Forbidden():
+            headers["WWW-Authenticate"] = CHALLENGE + ', error="insufficient_scope"'
+        case UnsupportedMediaType(context={"taken": taken}):
+            headers["Accept"] = ", ".join(taken)
+            if MERGE_PATCH in taken:
+                headers["Accept-Patch"] = ", ".join(taken)
         case _:
             pass
     return headers

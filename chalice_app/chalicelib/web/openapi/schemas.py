@@ -83,10 +83,15 @@ _SCOPE_WITHOUT_KEY = {
     "required": ["unique_scope"],
     "properties": {"unique_scope": {"type": "string"}, "unique_key": {"type": "null"}},
 }
+_NOTHING = {
+    "required": ["delay_seconds"],
+    "properties": {"delay_seconds": {"type": "null"}},
+    "maxProperties": 1,
+}
 #: The rules between fields.
 RULES: dict[str, dict[str, Any]] = {
     "NewTask": {"not": {"anyOf": [_TWO_TIMES, _SCOPE_WITHOUT_KEY]}},
-    "TaskChanges": {"not": _TWO_TIMES, "minProperties": 1},
+    "TaskChanges": {"not": {"anyOf": [_TWO_TIMES, _NOTHING]}, "minProperties": 1},
 }
 
 
