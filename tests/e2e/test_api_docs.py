@@ -65,6 +65,6 @@ def test_every_call_has_a_command() -> None:
 
     calls = "\n".join(BLOCKS)
     for route in app.app.routes:
-        if route.startswith(("/docs", "/openapi", "/kinds")):
-            continue  # for browsers and programs
+        if route.startswith("/docs/"):
+            continue  # what a browser loads with the page
         assert route.replace("{task_id}", "$id") in calls
