@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from chalicelib.errors import InvalidRequest
 from chalicelib.schemas import NewTask
-from chalicelib.service.paging import read_cursor
+from chalicelib.service.paging import Direction, read_cursor
 from chalicelib.web.openapi import operations
 
 if TYPE_CHECKING:
@@ -35,12 +35,15 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:  # noqa: ARG001
     for task in _tasks(case.body):
         if _is_over(task):
             task["expires_at"] = None
-    headers, query = case.headers or {}, case.query or {}
-    key, cursor = headers.get("Idempotency-Key"), query.get("cursor")
+    headers = case.headers or {}
+    key = headers.get("Idempotency-Key")
     if isinstance(key, str) and _KEY.fullmatch(key):
         headers["Idempotency-Key"] = f'"{uuid.uuid4().hex}"'
-    if isinstance(cursor, str) and len(cursor) <= _LONGEST_CURSOR and _is_foreign(cursor):
-        del query["cursor"]
+    sides: list[tuple[Direction, Any]] = [("before", case.query), ("after", case.body)]
+    for direction, sent in sides:
+        cursor = sent.get("cursor") if isinstance(sent, dict) else None
+        if isinstance(cursor, str) and _is_foreign(direction, cursor):
+            del sent["cursor"]
     if str(headers.get("Prefer", "")).startswith("wait="):
         headers["Prefer"] = "wait=1"
 
@@ -67,9 +70,11 @@ def _is_over(task: dict[str, Any]) -> bool:
     )
 
 
-def _is_foreign(cursor: str) -> bool:
+def _is_foreign(direction: Direction, cursor: str) -> bool:
+    if len(cursor) > _LONGEST_CURSOR:
+        return False  # refused for its length, as described
     try:
-        read_cursor(cursor)
+        read_cursor(direction, cursor)
     except InvalidRequest:
         return True
     return False

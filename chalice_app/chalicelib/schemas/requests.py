@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from chalicelib.schemas.fields import (
+    Cursor,
     Delay,
     Description,
     Kind,
@@ -146,7 +147,7 @@ class ListQuery(Filter):
 
     status: Status | None = None
     limit: PageSize = 50
-    cursor: Annotated[str, Field(max_length=100)] | None = None
+    cursor: Cursor | None = None
 
 
 class RetryMany(Filter):
@@ -154,3 +155,4 @@ class RetryMany(Filter):
 
     status: Literal["failed", "cancelled"] = "failed"
     limit: Many = 1000
+    cursor: Cursor | None = None
