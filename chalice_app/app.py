@@ -127,10 +127,10 @@ def readyz(call: Call[None]) -> Health:  # noqa: ARG001
 
 
 @app.route("/kinds", methods=["GET"])
-@web.endpoint(app)
-def list_kinds(call: Call[None]) -> Kinds:  # noqa: ARG001
+@web.endpoint(app, scope="tasks:read")
+def list_kinds(call: Call[None]) -> Kinds:
     """List the kinds of tasks, with the JSON Schema of their payloads."""
-    return runtime.current().kinds()
+    return runtime.current().serve(call.authorization).kinds()
 
 
 @app.route("/openapi.json", methods=["GET"])

@@ -12,7 +12,7 @@ from chalicelib.db import RDS_ROOTS, Address, Database, SecretAddress, TokenAddr
 from chalicelib.errors import StoreUnavailable
 from chalicelib.queue import TaskQueue
 from chalicelib.schemas import Health
-from chalicelib.service import KeyService, Post, TaskService, kinds_of
+from chalicelib.service import KeyService, Post, TaskService
 from chalicelib.settings import Settings
 from chalicelib.store import ClientStore, KeyStore, Store
 from chalicelib.sweeper import Sweeper
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from chalicelib.registry import Context, Registry
-    from chalicelib.schemas import Kinds
     from chalicelib.task import Task
 
 
@@ -65,11 +64,8 @@ class Runtime:
         asks = self.settings.auth == "keys"
         caller = access.identify(authorization) if asks else access.ANYBODY
         store = ClientStore(self._query, self.settings, caller)
-        return TaskService(store, self.post, self._registry)
-
-    def kinds(self) -> Kinds:
-        """Return every kind that has a handler."""
-        return kinds_of(self._registry)
+        limit = self.settings.open_limit
+        return TaskService(store, self.post, self._registry, open_limit=limit)
 
     def work(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         """Work the messages of a Lambda event, see Worker."""

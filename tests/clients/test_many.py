@@ -98,6 +98,13 @@ def test_all_that_can_be_asked_for_is_sent(service: FakeService, client: Client)
     }
 
 
+def test_what_can_be_taken_away_is_sent_as_null(service: FakeService, client: Client) -> None:
+    [one] = service.add("pending")
+    client.update(one, description=None, payload=None, tags=None, run_at=None, expires_at=None)
+    names = ("description", "payload", "tags", "run_at", "expires_at")
+    assert json.loads(service.requests[0].content) == dict.fromkeys(names)
+
+
 @pytest.mark.parametrize(
     "more",
     [

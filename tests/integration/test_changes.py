@@ -101,6 +101,8 @@ def test_an_expiry_can_be_set_and_removed(api: Api) -> None:
         ({"run_at": "2090-01-01T00:00:00"}, "#/run_at"),
         ({"delay_seconds": -1}, "#/delay_seconds"),
         ({"run_at": stamp(5), "delay_seconds": 5}, "#"),
+        ({"run_at": stamp(5), "expires_at": stamp(4)}, "#/expires_at"),
+        ({"delay_seconds": None}, "#"),
         ({}, "#"),
         ([], "#"),
     ],

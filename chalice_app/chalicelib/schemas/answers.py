@@ -66,12 +66,14 @@ class Created(BaseModel):
     """What became of a request for a new task.
 
     ``created`` is False where a unique key was taken. ``replayed`` is True where the request was
-    answered before; ``created`` then is what it was answered.
+    answered before; ``created`` then is what it was answered. ``waited`` tells whether a wait that
+    was asked for could be kept.
     """
 
     task: TaskView
     created: bool
     replayed: bool
+    waited: bool
 
 
 class Batch(BaseModel):

@@ -106,7 +106,11 @@ Description = Annotated[
     str, Field(json_schema_extra={"pattern": _NO_NUL}), AfterValidator(storable)
 ]
 Payload = Annotated[dict[str, Any], AfterValidator(storable)]
-Kind = Annotated[str, Field(min_length=1, max_length=100)]
+Kind = Annotated[
+    str,
+    Field(min_length=1, max_length=100, json_schema_extra={"pattern": _NO_NUL}),
+    AfterValidator(storable),
+]
 Tag = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:/-]{1,64}$")]
 Tags = Annotated[
     list[Tag],

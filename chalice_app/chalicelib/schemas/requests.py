@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime  # noqa: TC003  (pydantic reads it)
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from chalicelib.schemas.fields import (
     Cursor,
@@ -36,6 +45,14 @@ class _Begin(BaseModel):
     delay_seconds: Delay | None = None
     #: Fails the task if it was not begun by then.
     expires_at: Moment | None = None
+
+    @field_validator("expires_at")
+    @classmethod
+    def _after_it_begins(cls, expires_at: datetime | None, info: ValidationInfo) -> datetime | None:
+        run_at = info.data.get("run_at")
+        if expires_at is not None and run_at is not None and expires_at <= run_at:
+            raise ValueError("must be after run_at")
+        return expires_at
 
     @model_validator(mode="after")
     def _one_time_to_begin(self) -> Self:
@@ -97,7 +114,7 @@ class TaskChanges(_Begin):
 
     @model_validator(mode="after")
     def _something(self) -> Self:
-        if not self.model_fields_set:
+        if not self.columns():
             raise ValueError("name at least one field to change")
         return self
 

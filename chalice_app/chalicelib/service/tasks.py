@@ -6,12 +6,20 @@ import contextlib
 import hashlib
 import json
 import logging
+import time
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.errors import EnqueueFailed, ServiceError
-from chalicelib.schemas import Attempts, Batch, Created, Retried, TaskPage, TaskView
+from chalicelib.errors import (
+    EnqueueFailed,
+    InvalidRequest,
+    ServiceError,
+    TaskNotFound,
+    TooManyRequests,
+)
+from chalicelib.schemas import Attempts, Batch, Created, Kinds, Retried, TaskPage, TaskView
 from chalicelib.service.attempts import attempts_of
-from chalicelib.service.kinds import check_kind
+from chalicelib.service.checks import check_new, check_payload
+from chalicelib.service.kinds import kinds_of
 from chalicelib.service.paging import page, read_cursor, write_cursor
 from chalicelib.service.waiting import wait_until
 from chalicelib.task import FINAL
@@ -26,6 +34,9 @@ if TYPE_CHECKING:
     from chalicelib.service.posting import Post
     from chalicelib.store import ClientStore, Creation, Found, Versions
 
+#: An id that no task has.
+NOBODY = 0
+
 logger = logging.getLogger(__name__)
 
 
@@ -35,11 +46,14 @@ class TaskService:
     Every method may raise StoreUnavailable, Unauthorized and Forbidden.
     """
 
-    def __init__(self, store: ClientStore, post: Post, registry: Registry) -> None:
-        """Take the rooms below."""
+    def __init__(
+        self, store: ClientStore, post: Post, registry: Registry, *, open_limit: int = 0
+    ) -> None:
+        """Take the rooms below, and how many open tasks a tenant may have (0: any number)."""
         self._store = store
         self._post = post
         self._registry = registry
+        self._open_limit = open_limit
 
     def create(self, new: NewTask, *, key: str | None = None, wait: float = 0) -> Created:
         """Store the task, then hand it to the queue; wait so many seconds for it to finish.
@@ -48,28 +62,32 @@ class TaskService:
         sweeper sends one. Raises InvalidRequest for an unknown kind, KeyReused, TooManyRequests,
         and EnqueueFailed when ENQUEUE_FAILURE=fail asks for that instead.
         """
-        check_kind(self._registry, new.kind, new.payload)
+        begun = time.monotonic()
         [made] = self._insert([new], key, one=True)
-        found: Found = made
-        if wait:
-            with contextlib.suppress(ServiceError):  # the task is there, whatever the wait meets
-                found = self._watch(made.task.id, wait, [], scope="tasks:write")
+        found, waited = self._wait(made, begun + wait) if wait else (made, False)
         view = TaskView.of(found.task, found.wait)
-        return Created(task=view, created=made.created, replayed=made.replayed)
+        return Created(task=view, created=made.created, replayed=made.replayed, waited=waited)
 
     def create_many(self, batch: NewBatch, *, key: str | None = None) -> Batch:
-        """Store all of the tasks or none, then hand them to the queue; raises as ``create``."""
-        for number, new in enumerate(batch.tasks):
-            check_kind(self._registry, new.kind, new.payload, "tasks", number)
-        made = self._insert(batch.tasks, key, one=False)
+        """Store all of the tasks or none, then hand them to the queue; raises as ``create``.
+
+        A batch of more tasks than may be open is an InvalidRequest: waiting would not help it.
+        """
+        try:
+            made = self._insert(batch.tasks, key, one=False)
+        except TooManyRequests:
+            self._check_size(len(batch.tasks))
+            raise
         items = [TaskView.of(one.task, one.wait) for one in made]
         return Batch(items=items, replayed=any(one.replayed for one in made))
 
-    def get(self, task_id: int, *, known: Sequence[datetime] = (), wait: float = 0) -> TaskView:
+    def get(
+        self, task_id: int, *, known: Sequence[datetime] | None = None, wait: float = 0
+    ) -> TaskView:
         """Return one task; raises TaskNotFound.
 
         With ``wait``, as soon as it is finished, or is in none of the versions that are
-        ``known``, or so many seconds are over.
+        ``known`` (None: nothing is said of them), or so many seconds are over.
         """
         found = self._watch(task_id, wait, known)
         return TaskView.of(found.task, found.wait)
@@ -134,13 +152,32 @@ class TaskService:
         self._store.delete_task(task_id, versions=versions)
         logger.info("task_deleted", extra={"task_id": task_id})
 
+    def kinds(self) -> Kinds:
+        """Return every kind that has a handler."""
+        with contextlib.suppress(TaskNotFound):
+            self._store.get_task(NOBODY)  # a key is known to statements alone
+        return kinds_of(self._registry)
+
+    def _wait(self, made: Found, until: float) -> tuple[Found, bool]:
+        left = until - time.monotonic()
+        with contextlib.suppress(ServiceError):  # the task is there, whatever the wait meets
+            return self._watch(made.task.id, left, None, scope="tasks:write"), True
+        return made, False
+
+    def _check_size(self, many: int) -> None:
+        if 0 < self._open_limit < many:
+            rule = f"has {many:,} tasks; at most {self._open_limit:,} may be open"
+            raise InvalidRequest.naming([{"pointer": "#/tasks", "detail": rule}])
+
     def _check_payload(self, task_id: int, payload: Any) -> None:
         if self._registry.declares:  # else there is nothing to read the kind for
             kind = self._store.get_task(task_id, scope="tasks:write").task.kind
             if kind in self._registry.kinds:
-                check_kind(self._registry, kind, payload)
+                check_payload(self._registry, kind, payload)
 
     def _insert(self, tasks: Sequence[NewTask], key: str | None, *, one: bool) -> list[Creation]:
+        # A request with a key may be one that was answered when its time was not yet over.
+        check_new(self._registry, tasks, one=one, timely=key is None)
         items = [new.columns() for new in tasks]
         fingerprint = None if key is None else _fingerprint(items, one=one)
         made = self._store.insert_tasks(items, key=key, fingerprint=fingerprint)
@@ -155,12 +192,12 @@ class TaskService:
         self,
         task_id: int,
         wait: float,
-        known: Sequence[datetime],
+        known: Sequence[datetime] | None,
         *,
         scope: Scope = "tasks:read",
     ) -> Found:
         def done(found: Found) -> bool:
-            changed = bool(known) and found.task.version not in known
+            changed = known is not None and found.task.version not in known
             return changed or found.task.status in FINAL
 
         return wait_until(done, lambda: self._store.get_task(task_id, scope=scope), wait)

@@ -1,8 +1,9 @@
 """Turns Python in and out of HTTP; the only rooms, with app.py, that know Chalice and statuses.
 
 ``endpoint`` declares what a route takes and answers; a view gets a ``Call`` and returns a model.
-``call`` reads requests, ``answers`` writes replies, ``problems`` turns errors into replies,
-``pages`` serves texts that are the same for all, ``openapi`` describes the routes.
+``call`` reads requests and ``headers`` what their headers say, ``answers`` writes replies,
+``problems`` turns errors into replies, ``pages`` serves texts that are the same for all,
+``openapi`` describes the routes.
 """
 
 from __future__ import annotations

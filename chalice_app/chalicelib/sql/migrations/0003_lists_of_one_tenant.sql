@@ -34,7 +34,7 @@ comment on function terms_query is
     'The terms of a tag and of all the words, of which the last one may be the beginning of one.';
 
 drop index tasks_search;
-create index tasks_by_term on tasks using gin (terms(tenant, tags, title));
+create index if not exists tasks_by_term on tasks using gin (terms(tenant, tags, title));
 
 create function few_tasks(
     tenant text, tag text, words text, before timestamptz, before_id bigint, wanted integer)
