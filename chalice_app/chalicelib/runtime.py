@@ -18,7 +18,7 @@ from chalicelib.sweeper import Sweeper
 from chalicelib.worker import Alarm, Invocation, Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from chalicelib.registry import Context, Registry
     from chalicelib.schemas import Kinds
@@ -44,13 +44,17 @@ class Runtime:
         )
         query = tracing.traced(self.database.query, lambda name, **_: name)
         run = tracing.traced(
-            Alarm(registry.run, settings).run, _kind, task_id=_id, attempt=_attempt
+            Alarm(registry.run, settings).run, _kind, task_id=_id, kind=_kind, attempt=_attempt
         )
+        run = tracing.linked(run, _trace)
         self._query = query
         self._registry = registry
         self.store = Store(query, settings)
         self.queue = queue or TaskQueue(
-            _sqs_client(settings), settings.queue_name, settings.dead_letter_queue_name
+            _sqs_client(settings),
+            settings.queue_name,
+            settings.dead_letter_queue_name,
+            headers=tracing.outgoing,
         )
         self.post = Post(self.store, self.queue, settings)
         self.keys = KeyService(KeyStore(query))
@@ -115,6 +119,10 @@ def _id(task: Task, context: Context) -> int:  # noqa: ARG001
 
 def _attempt(task: Task, context: Context) -> int:  # noqa: ARG001
     return task.attempts_spent
+
+
+def _trace(task: Task, context: Context) -> Mapping[str, str]:  # noqa: ARG001
+    return context.trace
 
 
 def _remaining(context: Any) -> Callable[[], float]:

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chalicelib import tracing
+from chalicelib.tracing import spans
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.fakes import Heard
 
 
 def _python(code: str) -> None:
@@ -54,24 +57,26 @@ class Captured:
 
 @pytest.fixture
 def segment(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """An open segment; ``spans()`` closes it and returns what lies in it."""
+    """An open segment; ``told()`` closes it and returns what lies in it."""
     from aws_xray_sdk.core.recorder import AWSXRayRecorder
+
+    from chalicelib.tracing.xray import XRay
 
     recorder, captured = AWSXRayRecorder(), Captured()
     recorder.emitter._socket.close()
     recorder.configure(
         service="tasks", sampling=False, context_missing="IGNORE_ERROR", emitter=captured
     )
-    monkeypatch.setattr(tracing, "_recorder", recorder)
+    monkeypatch.setattr(spans, "_back_end", XRay(recorder))
     recorder.begin_segment("test")
 
-    def spans() -> list[dict[str, Any]]:
+    def told() -> list[dict[str, Any]]:
         recorder.end_segment()
         [entity] = captured.entities
         inside: list[dict[str, Any]] = entity.get("subsegments", [])
         return inside
 
-    yield spans
+    yield told
     recorder.clear_trace_entities()
 
 
@@ -112,3 +117,46 @@ def test_without_a_segment_a_traced_function_simply_runs(
 ) -> None:
     segment()
     assert tracing.traced(_work, lambda name, _: name, n=lambda _, number: number)("a", 1) == 2
+
+
+class Broken:
+    """A back end of which nothing works."""
+
+    def __getattr__(self, name: str) -> Any:
+        def fail(*_: Any) -> Any:
+            raise RuntimeError(name)
+
+        return fail
+
+
+class HalfBroken(Broken):
+    """One that opens spans and cannot close them."""
+
+    def start(self, *_: Any) -> object:
+        return object()
+
+    resume = start
+
+
+@pytest.mark.parametrize("back_end", [Broken(), HalfBroken()])
+def test_a_back_end_that_fails_fails_nothing_but_itself_and_says_so_once(
+    monkeypatch: pytest.MonkeyPatch, heard: Heard, back_end: Any
+) -> None:
+    monkeypatch.setattr(spans, "_back_end", back_end)
+    monkeypatch.setattr(spans, "_failed", False)
+
+    def fail() -> None:
+        raise ValueError("its own")
+
+    work = tracing.linked(tracing.traced(_work, lambda name, _: name), lambda *_: {"a": "b"})
+    assert work("claim_tasks", 7) == 8
+    assert (tracing.outgoing(), tracing.current_id()) == ({}, None)
+    with pytest.raises(ValueError, match="its own"):
+        tracing.traced(fail, lambda: "failing")()
+    assert heard.events() == ["tracing_failed"]
+
+
+def test_a_name_that_cannot_be_made_fails_nothing(segment: Any) -> None:
+    traced = tracing.traced(_work, lambda name, _: name[99], task_id=lambda _, number: number)
+    assert traced("a", 1) == 2
+    assert segment() == []
