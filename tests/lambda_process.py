@@ -52,7 +52,7 @@ class LambdaProcess:
         """Create tasks over HTTP in one request and return the answer."""
         return self._request("POST", "/tasks/batch", json.dumps({"tasks": tasks}), headers, trace)
 
-    def get(self, resource: str, trace: str, number: int, **headers: str) -> Any:
+    def get(self, resource: str, number: int, trace: str, **headers: str) -> Any:
         """Ask for what lies at ``resource`` of a task."""
         return self._request("GET", resource, "", headers, trace, task_id=str(number))
 

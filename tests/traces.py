@@ -7,7 +7,12 @@ import queue
 import socket
 import threading
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
+
+from google.protobuf.json_format import MessageToJson
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -131,3 +136,68 @@ def _documents(found: Iterable[dict[str, Any]]) -> Iterator[Seen]:
 def _named(document: dict[str, Any]) -> str:
     operation = document.get("aws", {}).get("operation")
     return f"{document['name']}.{operation}" if operation else str(document["name"])
+
+
+class Collector:
+    """Takes spans by OTLP over HTTP; ``url`` is for OTEL_EXPORTER_OTLP_ENDPOINT.
+
+    Source: OpenTelemetry, "OTLP Specification", OTLP/HTTP.
+    """
+
+    def __init__(self) -> None:
+        self._taken: list[bytes] = []
+        collector = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                assert self.path == "/v1/traces"
+                collector._taken.append(self.rfile.read(int(self.headers["Content-Length"])))
+                self.send_response(200)
+                self.send_header("Content-Type", "application/x-protobuf")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                """Log nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        serve = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
+        serve.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def take(self) -> Traces:
+        """Return what was sent since the last time; a sender has its answer after it is here."""
+        taken, self._taken = self._taken, []
+        return Traces(one for body in taken for one in spans(body))
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def spans(body: bytes) -> Iterator[Seen]:
+    """Read what a request to the collector tells."""
+    for group in ExportTraceServiceRequest.FromString(body).resource_spans:
+        for one in (span for scope in group.scope_spans for span in scope.spans):
+            notes = {note.key: _value(note.value) for note in one.attributes}
+            yield Seen(
+                name=one.name,
+                trace_id=one.trace_id.hex(),
+                id=one.span_id.hex(),
+                parent=one.parent_span_id.hex() or None,
+                root=one.kind in {Span.SPAN_KIND_SERVER, Span.SPAN_KIND_CONSUMER},
+                notes=notes,
+                fault=one.status.code == Status.STATUS_CODE_ERROR,
+                error=notes.get("error.type"),
+                raw=MessageToJson(one) + MessageToJson(group.resource),
+            )
+
+
+def _value(value: Any) -> Any:
+    return getattr(value, value.WhichOneof("value"))

@@ -42,7 +42,7 @@ class Runtime:
             connections=settings.database_connections,
             patience=settings.database_patience,
         )
-        query = tracing.traced(self.database.query, lambda name, **_: name)
+        query = tracing.traced(self.database.query, lambda name, /, **_: name)
         run = tracing.traced(
             Alarm(registry.run, settings).run, _kind, task_id=_id, kind=_kind, attempt=_attempt
         )
@@ -104,9 +104,17 @@ def current() -> Runtime:
     """Return the runtime of this process, built from the environment once."""
     settings = Settings.from_env()
     logs.configure(settings.log_level)
-    if settings.tracing == "xray":
-        tracing.enable()
+    if settings.tracing != "off":
+        tracing.enable(settings.tracing, patience=settings.tracing_patience)
     return Runtime(settings)
+
+
+def observed(
+    event: Any, respond: Callable[[Any], Any], describe: Callable[[Any], tracing.Invocation]
+) -> Any:
+    """Return what ``respond`` answers to the event of an invocation, as one trace."""
+    current()  # which switches tracing on
+    return tracing.observe(lambda: respond(event), lambda: describe(event))
 
 
 def _kind(task: Task, context: Context) -> str:  # noqa: ARG001  (called like a handler)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.errors import UnreadableMessage
-from chalicelib.tracing import AWS_TRACE_HEADER, id_of
+from chalicelib.tracing import AWS_TRACE_HEADER, TRACEPARENT, id_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,7 +55,7 @@ class Message:
         is not looked at and ``task_id`` is 0.
         """
         attributes = record.get("attributes") or {}
-        trace = {name: attributes[name] for name in (AWS_TRACE_HEADER,) if name in attributes}
+        trace = _trace(attributes, record.get("messageAttributes") or {})
         return cls(
             id=record["messageId"],
             receipt=record["receiptHandle"],
@@ -72,12 +72,19 @@ def attributes(headers: Mapping[str, str]) -> dict[str, Any]:
 
     Source: AWS X-Ray Developer Guide, "Amazon SQS and AWS X-Ray".
     """
-    system = {name: _text(text) for name, text in headers.items() if name == AWS_TRACE_HEADER}
-    return {"MessageSystemAttributes": system} if system else {}
+    found: dict[str, Any] = {}
+    for name, text in headers.items():
+        sort = "MessageSystemAttributes" if name == AWS_TRACE_HEADER else "MessageAttributes"
+        found.setdefault(sort, {})[name] = {"DataType": "String", "StringValue": text}
+    return found
 
 
-def _text(text: str) -> dict[str, str]:
-    return {"DataType": "String", "StringValue": text}
+def _trace(system: dict[str, Any], ours: dict[str, Any]) -> dict[str, str]:
+    told = {
+        AWS_TRACE_HEADER: system.get(AWS_TRACE_HEADER),
+        TRACEPARENT: ours.get(TRACEPARENT, {}).get("stringValue"),
+    }
+    return {name: text for name, text in told.items() if text}
 
 
 def _task_id(body: str) -> int:

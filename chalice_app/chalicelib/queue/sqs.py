@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 #: Bounds of SQS. Source: Amazon SQS Developer Guide, "Message quotas".
 MAX_ENTRIES = 10
-MAX_CALL_BYTES = 1024 * 1024
+MAX_CALL_BYTES = 1024 * 1024 - 1024  # less room for ten trace headers
 #: Most calls at once when there are many messages to send.
 SENDERS = 8
 #: The longest hiding, in seconds: SQS counts its 12 hours from the receive on, which lies at most

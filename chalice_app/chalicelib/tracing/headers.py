@@ -1,4 +1,4 @@
-"""What a trace is handed on by: X-Ray's header."""
+"""What a trace is handed on by: X-Ray's header, and the one of W3C."""
 
 from __future__ import annotations
 
@@ -13,9 +13,14 @@ if TYPE_CHECKING:
 #: Source: AWS X-Ray Developer Guide, "Amazon SQS and AWS X-Ray".
 AWS_TRACE_HEADER = "AWSTraceHeader"
 
+#: The header of W3C Trace Context, and the attribute of an SQS message that holds it.
+TRACEPARENT = "traceparent"
+
 #: An id of zeros stands for none.
 _ROOT = re.compile(r"1-[0-9a-f]{8}-(?!0{24})[0-9a-f]{24}")
 _PARENT = re.compile(r"[0-9a-f]{16}")
+#: Source: W3C Trace Context, "traceparent Header Field Values".
+_W3C = re.compile(r"[0-9a-f]{2}-((?!0{32})[0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}.*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +47,12 @@ def read_xray(header: str | None) -> Sender | None:
 
 
 def id_of(headers: Mapping[str, str]) -> str | None:
-    """Return the id of the trace that a message's headers name, as its back end shows it."""
+    """Return the id of the trace that a message's headers name, as its back end shows it.
+
+    X-Ray's header comes from AWS by itself, even where spans go elsewhere; so W3C's wins.
+    """
+    if found := _W3C.fullmatch(headers.get(TRACEPARENT, "")):
+        return found[1]
     root = id_in(headers.get(AWS_TRACE_HEADER))
     return root if root and _ROOT.fullmatch(root) else None
 

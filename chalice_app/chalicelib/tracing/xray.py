@@ -18,6 +18,8 @@ from chalicelib.tracing.headers import AWS_TRACE_HEADER, read_xray
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from chalicelib.tracing.spans import Invocation
+
 #: Frames that are told of an exception, the last ones.
 FRAMES = 10
 
@@ -37,6 +39,11 @@ class XRay:
         self._recorder.configure(service="tasks", context_missing="IGNORE_ERROR")
         # Lambda's context refuses segments; those of other traces live in one of their own.
         self._apart = Context("IGNORE_ERROR")
+        self._function = "tasks"
+
+    def begin(self, invocation: Invocation) -> None:
+        """Take the function's name; the segment is Lambda's."""
+        self._function = invocation.function
 
     def start(self, name: str, notes: Mapping[str, str | int]) -> Any:
         """Open a subsegment in the current one."""
@@ -59,7 +66,7 @@ class XRay:
         if sender is None:
             return None
         segment = Segment(
-            self._recorder.service,
+            self._function,
             traceid=sender.trace_id,
             parent_id=sender.parent,
             sampled=sender.sampled,
@@ -69,6 +76,12 @@ class XRay:
         linked = _Linked(segment, self._recorder.context)
         self._recorder.context = self._apart
         return linked
+
+    def answer(self, span: Any, status: int) -> None:
+        """Do nothing: API Gateway's segment has it."""
+
+    def flush(self) -> None:
+        """Do nothing: what is closed is sent."""
 
     def close(self, span: Any, error: BaseException | None) -> None:
         """Close what is open, up to and with ``span``, and send it if it is recorded."""
