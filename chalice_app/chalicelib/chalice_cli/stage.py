@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from pathlib import Path
 from typing import Any
 
 from chalicelib.errors import InvalidSettings
@@ -20,6 +21,7 @@ _DECLARED = ("queue_name", "batch_size", "batch_window", "maximum_concurrency")
 _IN_LAMBDA = {"AWS_LAMBDA_FUNCTION_NAME": "any"}
 _TOKEN = re.compile(r"\$\{([A-Z_]+)\}")
 _API_HANDLER = "-api_handler"
+_OTEL = "-r requirements-otel.txt"
 
 
 def mend_policies(deployer: Any) -> None:
@@ -66,8 +68,8 @@ def mend_logs(appgraph: Any) -> None:
 def names(config: Any) -> dict[str, str]:
     """Return what stands for each token in the stage of this Chalice configuration.
 
-    Ends the process where the stage's settings are out of bounds, or where the shell's would
-    declare something else than what the functions are told.
+    Ends the process where the stage's settings are out of bounds or need packages that it does
+    not have, or where the shell's would declare something else than what the functions are told.
     """
     try:
         told = Settings.from_env(config.environment_variables | _IN_LAMBDA)
@@ -80,8 +82,18 @@ def names(config: Any) -> dict[str, str]:
                 f"{name.upper()} is set in this shell, but not for the stage "
                 f"{config.chalice_stage}; unset it, or put it into .chalice/config.json."
             )
+    if told.tracing == "otel" and not _requires(config.project_dir, _OTEL):
+        sys.exit(
+            f"Stage {config.chalice_stage}: TRACING=otel needs packages that are not packaged; "
+            f"add the line {_OTEL} to requirements.txt."
+        )
     values = {"QUEUE_NAME": told.queue_name, "DATABASE_SECRET_ARN": told.database_secret_arn}
     return {"STAGE": config.chalice_stage, **{name: told for name, told in values.items() if told}}
+
+
+def _requires(project_dir: str, line: str) -> bool:
+    path = Path(project_dir) / "requirements.txt"
+    return line in path.read_text(encoding="utf-8").splitlines()
 
 
 def granted(statements: list[Any], known: dict[str, str]) -> list[Any]:
