@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import secrets
+import socket
 import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
@@ -177,9 +178,17 @@ def test_an_error_is_raised_as_it_is(any_bench: Bench) -> None:
         assert caught.value is raised
 
 
-def test_without_an_invocation_nothing_is_told_nor_handed_on(any_bench: Bench) -> None:
-    assert span("alone", lambda: (dict(tracing.outgoing()), tracing.current_id())) == ({}, None)
-    assert any_bench.take() == []
+def test_without_an_invocation_nothing_is_told_nor_handed_on(
+    any_bench: Bench, sqs: Any, queue_name: str
+) -> None:
+    def alone() -> Any:
+        sqs.get_queue_url(QueueName=queue_name)
+        return dict(tracing.outgoing()), tracing.current_id()
+
+    assert span("alone", alone) == ({}, None)
+    tracing.observe(lambda: None, lambda: _invocation({}))  # which sends what there is
+    told = any_bench.take()
+    assert (told.named("alone"), told.named("SQS.GetQueueUrl")) == ([], [])
 
 
 def test_off_there_is_no_trace_to_hand_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,6 +231,11 @@ def test_of_an_error_the_class_is_told_and_nothing_else(bench: Bench) -> None:
     told = bench.take()
     assert [(one.fault, one.error) for one in told] == [(True, "LookupError")] * 2
     assert not told.tell(CANARY)
+    _, headers = _sent(bench)
+    with pytest.raises(LookupError):
+        bench.observe(lambda: resumed(headers, fail))
+    [whole] = bench.take()
+    assert (whole.name, whole.fault) == ("worker", True)
 
 
 @pytest.mark.parametrize("signal", [Snooze(1), Stopped()])
@@ -392,6 +406,24 @@ def test_a_server_that_is_away_is_a_fault_with_its_class(bench: Bench) -> None:
     [call] = bench.take()
     assert (call.fault, call.error) == (True, "EndpointConnectionError")
     assert not call.raw.count("127.0.0.1")
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_a_collector_that_is_away_or_silent_keeps_nobody_for_ever(
+    monkeypatch: pytest.MonkeyPatch, *, answers: bool
+) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        if answers:
+            listener.listen()  # it takes what is sent, and says nothing
+        port = listener.getsockname()[1]
+        provider = TracerProvider()
+        exporter = OTLPSpanExporter(endpoint=f"http://127.0.0.1:{port}/v1/traces", timeout=0.1)
+        provider.add_span_processor(BatchSpanProcessor(exporter))
+        monkeypatch.setattr(spans, "_back_end", OpenTelemetry(provider))
+        told = tracing.observe(lambda: span("kind", lambda: 1), lambda: _invocation({}))
+        assert told == 1
+        provider.shutdown()
 
 
 def test_outside_of_lambda_x_ray_records_nothing_but_what_is_linked(

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from tests.fakes import Heard
 
 
+X_RAYS = "1-5759e988-bd862e3fe1be46a994272793"
+W3CS = "0af7651916cd43dd8448eb211c80319c"
+
+
 def _python(code: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -122,3 +126,23 @@ def test_a_name_that_cannot_be_made_fails_nothing(
     monkeypatch.setattr(spans, "_failed", False)
     assert tracing.traced(_work, lambda name, _: name[99])("a", 1) == 2
     assert heard.events() == ["tracing_failed"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "trace"),
+    [
+        ({}, None),
+        ({"AWSTraceHeader": f"Root={X_RAYS};Parent=53995c3f42cd8ad8;Sampled=1"}, X_RAYS),
+        ({"AWSTraceHeader": f"Self=1-2-3; Root={X_RAYS};Lineage=a:0"}, X_RAYS),
+        ({"AWSTraceHeader": "Root=1-2"}, None),
+        ({"AWSTraceHeader": X_RAYS}, None),
+        ({"AWSTraceHeader": f"Root=1-00000000-{'0' * 24}"}, None),
+        ({"traceparent": f"00-{W3CS}-53995c3f42cd8ad8-01"}, W3CS),
+        ({"traceparent": f"cc-{W3CS}-53995c3f42cd8ad8-01-more"}, W3CS),
+        ({"traceparent": f"00-{'0' * 32}-53995c3f42cd8ad8-01"}, None),
+        ({"traceparent": "x", "AWSTraceHeader": f"Root={X_RAYS}"}, X_RAYS),
+        ({"traceparent": f"00-{W3CS}-53995c3f42cd8ad8-00", "AWSTraceHeader": "Root=1-2"}, W3CS),
+    ],
+)
+def test_headers_name_a_trace_by_its_id_or_none(headers: dict[str, str], trace: str | None) -> None:
+    assert tracing.id_of(headers) == trace

@@ -53,8 +53,8 @@ def id_of(headers: Mapping[str, str]) -> str | None:
     """
     if found := _W3C.fullmatch(headers.get(TRACEPARENT, "")):
         return found[1]
-    root = id_in(headers.get(AWS_TRACE_HEADER))
-    return root if root and _ROOT.fullmatch(root) else None
+    root = _parts(headers.get(AWS_TRACE_HEADER, "")).get("Root", "")
+    return root if _ROOT.fullmatch(root) else None
 
 
 def id_in(text: str | None) -> str | None:

@@ -132,6 +132,4 @@ def _current() -> trace.SpanContext:
 
 
 def _named(headers: Mapping[str, str]) -> Context:
-    # Without tracestate: it would carry a client's text into every span.
-    wanted = {name: text for name, text in headers.items() if name == TRACEPARENT}
-    return TraceContextTextMapPropagator().extract(wanted, Context())
+    return TraceContextTextMapPropagator().extract(headers, Context())

@@ -118,7 +118,6 @@ class XRay:
     def _leave(self, linked: _Linked, *, failed: bool) -> None:
         segment = linked.segment
         try:
-            self._unwind(segment)
             if failed:
                 segment.add_fault_flag()
             segment.close()

@@ -14,6 +14,7 @@ def invocation_of(event: Any) -> Invocation:
     if not isinstance(event, Request):
         function = event.context.function_name
         return Invocation(function=function, name=function)
+    # Without tracestate: it would carry a client's text into every span.
     headers = {name: event.headers[name] for name in (TRACEPARENT,) if name in event.headers}
     context: Any = event.lambda_context
     return Invocation(
