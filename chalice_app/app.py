@@ -90,17 +90,19 @@ def update_task(call: Call[TaskChanges]) -> TaskView:
 
 
 @app.route("/tasks/{task_id}/cancel", methods=["POST"], content_types=["*/*"])
-@web.endpoint(app, scope="tasks:write")
+@web.endpoint(app, scope="tasks:write", conditional=True)
 def cancel_task(call: Call[None]) -> TaskView:
     """Cancel a waiting task, or ask the worker of a running one to stop."""
-    return runtime.current().serve(call.authorization).cancel(call.task_id)
+    desk = runtime.current().serve(call.authorization)
+    return desk.cancel(call.task_id, versions=call.versions)
 
 
 @app.route("/tasks/{task_id}/retry", methods=["POST"], content_types=["*/*"])
-@web.endpoint(app, scope="tasks:write")
+@web.endpoint(app, scope="tasks:write", conditional=True)
 def retry_task(call: Call[None]) -> TaskView:
     """Give a failed or cancelled task new attempts."""
-    return runtime.current().serve(call.authorization).retry(call.task_id)
+    desk = runtime.current().serve(call.authorization)
+    return desk.retry(call.task_id, versions=call.versions)
 
 
 @app.route("/tasks/retry", methods=["POST"], content_types=["*/*"])
@@ -111,10 +113,11 @@ def retry_tasks(call: Call[RetryMany]) -> Retried:
 
 
 @app.route("/tasks/{task_id}", methods=["DELETE"])
-@web.endpoint(app, scope="tasks:write", status=204)
+@web.endpoint(app, scope="tasks:write", status=204, conditional=True)
 def delete_task(call: Call[None]) -> None:
     """Delete a finished task."""
-    runtime.current().serve(call.authorization).delete(call.task_id)
+    desk = runtime.current().serve(call.authorization)
+    desk.delete(call.task_id, versions=call.versions)
 
 
 @app.route("/healthz", methods=["GET"])

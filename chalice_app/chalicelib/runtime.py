@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from chalicelib import access, handlers, logs, migrations, tracing
-from chalicelib.db import RDS_ROOTS, Address, Database, SecretAddress
+from chalicelib.db import RDS_ROOTS, Address, Database, SecretAddress, TokenAddress
 from chalicelib.errors import StoreUnavailable
 from chalicelib.queue import TaskQueue
 from chalicelib.schemas import Health
@@ -51,7 +52,7 @@ class Runtime:
         self._registry = registry
         self.store = Store(query, settings)
         self.queue = queue or TaskQueue(
-            _sqs_client(settings),
+            _once(lambda: _new_sqs_client(settings)),
             settings.queue_name,
             settings.dead_letter_queue_name,
             headers=tracing.outgoing,
@@ -104,6 +105,9 @@ def current() -> Runtime:
     """Return the runtime of this process, built from the environment once."""
     settings = Settings.from_env()
     logs.configure(settings.log_level)
+    # A process restored from a snapshot would roll the same dice as all its copies: what was
+    # imported into the snapshot has one state, and this is the first that runs after it.
+    random.seed()
     if settings.tracing != "off":
         tracing.enable(settings.tracing, patience=settings.tracing_patience)
     return Runtime(settings)
@@ -139,6 +143,8 @@ def _remaining(context: Any) -> Callable[[], float]:
 
 def _address(settings: Settings) -> Address:
     roots = RDS_ROOTS if settings.database_tls == "rds" else settings.database_tls
+    if settings.database_auth == "iam":
+        return TokenAddress(settings.database_url, roots, _signer(settings.aws_region))
     arn = settings.database_secret_arn
     if not arn:
         return Address(settings.database_url, roots)
@@ -158,14 +164,35 @@ def _read_secret(arn: str) -> str:
         raise StoreUnavailable("The database's password cannot be read.") from error
 
 
-def _sqs_client(settings: Settings) -> Callable[[], Any]:
+def _signer(region: str) -> Callable[[str, int, str], str]:
+    client = _once(lambda: _new_rds_client(region))
+
+    def sign(host: str, port: int, user: str) -> str:
+        from botocore.exceptions import BotoCoreError  # noqa: PLC0415
+
+        try:
+            token = client().generate_db_auth_token(DBHostname=host, Port=port, DBUsername=user)
+        except BotoCoreError as error:
+            raise StoreUnavailable("There are no credentials for the database.") from error
+        return str(token)
+
+    return sign
+
+
+def _new_rds_client(region: str) -> Any:
+    import boto3  # noqa: PLC0415  (only a process that signs pays for it)
+
+    return boto3.client("rds", region_name=region)
+
+
+def _once(make: Callable[[], Any]) -> Callable[[], Any]:
     lock = threading.Lock()
     made: list[Any] = []
 
     def client() -> Any:
         with lock:  # boto3 builds clients on one thread at a time
             if not made:
-                made.append(_new_sqs_client(settings))
+                made.append(make())
             return made[0]
 
     return client

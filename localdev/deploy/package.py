@@ -47,10 +47,12 @@ def check_stage(app: Path, stage: str) -> None:
         raise StackError(f"there is no stage {stage} in .chalice/config.json; there are {known}")
     levels = (config, config["stages"][stage])
     environ = [level.get("environment_variables", {}) for level in levels]
+    if any(level.get("database") == "aurora" for level in levels):
+        return
     if not any({"DATABASE_SECRET_ARN", "DATABASE_URL"} & told.keys() for told in environ):
         raise StackError(
-            f"the stage {stage} has no database; set DATABASE_SECRET_ARN under its "
-            "environment_variables in .chalice/config.json (docs/deploy.md)"
+            f"the stage {stage} has no database; in .chalice/config.json set DATABASE_SECRET_ARN "
+            'under its environment_variables, or "database": "aurora" (docs/deploy.md)'
         )
 
 

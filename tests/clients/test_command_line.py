@@ -161,9 +161,9 @@ def test_tasks_are_retried_by_id_or_filter(
     assert run(["retry", "2"]) == 0
     assert capsys.readouterr().out.startswith("2\tpending")
     assert run(["retry", "--tag", "x", "--limit", "1"]) == 0
-    assert capsys.readouterr().out == "1 retried; there are more: run it again\n"
+    assert capsys.readouterr().out == "1 retried; there may be more\n"
     assert run(["retry", "--tag", "x", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"ids": [3], "more": False}
+    assert json.loads(capsys.readouterr().out) == {"ids": [3], "more": False, "next_cursor": None}
 
 
 def test_tasks_are_deleted_quietly(

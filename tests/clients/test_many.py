@@ -157,5 +157,5 @@ def test_many_are_retried_by_filter(service: FakeService, client: Client) -> Non
     service.add("failed", "failed", "completed", tags=["x"])
     first = client.retry_many(tag="x", limit=1)
     assert (first.ids, first.more) == ((1,), True)
-    assert client.retry_many(tag="x").ids == (2,)
-    assert json.loads(service.requests[1].content) == {"tag": "x"}
+    assert client.retry_many(tag="x", cursor=first.next_cursor).ids == (2,)
+    assert json.loads(service.requests[1].content) == {"tag": "x", "cursor": "1"}

@@ -12,7 +12,7 @@ import app as front_door
 from chalicelib import handlers
 from chalicelib.registry import Registry
 from tests.fakes import FakeContext
-from tests.integration.api import Api, problem
+from tests.integration.api import Api, bearer, problem
 
 if TYPE_CHECKING:
     from chalicelib.registry import Context
@@ -116,3 +116,14 @@ def test_a_task_older_than_its_model_fails_for_good(api: Api) -> None:
     task = json.loads(api.get(f"/tasks/{number}").body)
     assert (task["status"], task["error"]["code"]) == ("failed", "permanent")
     assert task["error"]["message"] == "The payload does not fit: name: Field required."
+
+
+def test_a_payload_is_changed_by_whoever_may_write(keyed: Api) -> None:
+    """Its kind has to be looked up for that, which takes no other scope."""
+    number = keyed.table.arrange("pending", kind="greet", tenant="acme")
+    key = bearer(keyed.key("acme", "tasks:write"))
+    change = {"payload": {"name": "Ada"}}
+    response = keyed.call(
+        "PATCH", f"/tasks/{number}", change, Content_Type="application/json", **key
+    )
+    assert response.status_code == 200, response.body

@@ -1,8 +1,9 @@
 """Mends what Chalice's command line lacks; app.py calls it, and in Lambda it does nothing.
 
-``mapping``: partial batches. ``stage``: names that differ from stage to stage. ``archive``: a
-package without what Lambda has anyway, compiled, the same bytes each time, and none at all where a
-requirement has no wheel. ``server``: a development server that answers at once.
+``mapping``: partial batches. ``stage``: names that differ from stage to stage. ``options``: what a
+stage may have besides. ``archive``: a package without what Lambda has anyway, compiled, the same
+bytes each time, and none at all where a requirement has no wheel. ``server``: a development server
+that answers at once.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from chalicelib.chalice_cli import archive, mapping, server, stage
+from chalicelib.chalice_cli import archive, mapping, options, server, stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +22,7 @@ _MENDERS: dict[str, tuple[Callable[[ModuleType], None], ...]] = {
     "chalice.awsclient": (mapping.mend_deploy,),
     "chalice.package": (mapping.mend_package, stage.mend_template),
     "chalice.deploy.appgraph": (stage.mend_logs,),
-    "chalice.deploy.deployer": (stage.mend_policies,),
+    "chalice.deploy.deployer": (stage.mend_policies, options.mend_deploy),
     "chalice.deploy.packager": (archive.mend,),
 }
 

@@ -118,5 +118,6 @@ Words = Annotated[
     Field(min_length=1, max_length=255, json_schema_extra={"pattern": _NO_NUL}),
     AfterValidator(storable),
 ]
+Cursor = Annotated[str, Field(max_length=100)]
 Many = Annotated[int, Field(strict=True, ge=1, le=1000), BeforeValidator(_whole)]
 PageSize = Annotated[int, Field(ge=1, le=100), BeforeValidator(_digits)]

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from chalicelib.schemas.fields import (
+    Cursor,
     Delay,
     Description,
     Kind,
@@ -129,7 +130,7 @@ class ListQuery(Filter):
 
     status: Status | None = None
     limit: PageSize = 50
-    cursor: Annotated[str, Field(max_length=100)] | None = None
+    cursor: Cursor | None = None
 
 
 class RetryMany(Filter):
@@ -137,3 +138,4 @@ class RetryMany(Filter):
 
     status: Literal["failed", "cancelled"] = "failed"
     limit: Many = 1000
+    cursor: Cursor | None = None

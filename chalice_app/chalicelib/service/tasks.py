@@ -12,7 +12,7 @@ from chalicelib.errors import EnqueueFailed, ServiceError
 from chalicelib.schemas import Attempts, Batch, Created, Retried, TaskPage, TaskView
 from chalicelib.service.attempts import attempts_of
 from chalicelib.service.kinds import check_kind
-from chalicelib.service.paging import page, read_cursor
+from chalicelib.service.paging import page, read_cursor, write_cursor
 from chalicelib.service.waiting import wait_until
 from chalicelib.task import FINAL
 
@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from chalicelib.access import Scope
     from chalicelib.registry import Registry
     from chalicelib.schemas import ListQuery, NewBatch, NewTask, RetryMany, TaskChanges
     from chalicelib.service.posting import Post
-    from chalicelib.store import ClientStore, Creation, Found
+    from chalicelib.store import ClientStore, Creation, Found, Versions
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +53,7 @@ class TaskService:
         found: Found = made
         if wait:
             with contextlib.suppress(ServiceError):  # the task is there, whatever the wait meets
-                found = self._watch(made.task.id, wait, [])
+                found = self._watch(made.task.id, wait, [], scope="tasks:write")
         view = TaskView.of(found.task, found.wait)
         return Created(task=view, created=made.created, replayed=made.replayed)
 
@@ -79,14 +80,12 @@ class TaskService:
 
     def find(self, query: ListQuery) -> TaskPage:
         """Return a page of tasks, newest first; raises InvalidRequest for a foreign cursor."""
-        before = None if query.cursor is None else read_cursor(query.cursor)
+        before = read_cursor("before", query.cursor, parameter="cursor")
         filters = query.model_dump(exclude={"cursor", "limit"})
-        found = self._store.list_tasks(before=before, limit=query.limit + 1, **filters)
-        return page(found, query.limit)
+        found, stopped = self._store.list_tasks(before=before, limit=query.limit + 1, **filters)
+        return page(found, query.limit, stopped)
 
-    def update(
-        self, task_id: int, changes: TaskChanges, *, versions: Sequence[datetime] | None = None
-    ) -> TaskView:
+    def update(self, task_id: int, changes: TaskChanges, *, versions: Versions = None) -> TaskView:
         """Change a task that waits, if it still has one of the ``versions`` (None: any).
 
         Raises TaskChanged, IllegalMove and TaskNotFound.
@@ -100,38 +99,44 @@ class TaskService:
             self._post.send_near([found])
         return TaskView.of(found.task, found.wait)
 
-    def cancel(self, task_id: int) -> TaskView:
+    def cancel(self, task_id: int, *, versions: Versions = None) -> TaskView:
         """Cancel a waiting task now, and one that is being worked as soon as its worker asks.
 
-        Raises IllegalMove for a finished task, and TaskNotFound.
+        Raises TaskChanged, IllegalMove for a finished task, and TaskNotFound.
         """
-        task = self._store.cancel_task(task_id)
+        task = self._store.cancel_task(task_id, versions=versions)
         logger.info("task_cancel_requested", extra={"task_id": task.id, "status": task.status})
         return TaskView.of(task)
 
-    def retry(self, task_id: int) -> TaskView:
-        """Give a failed or cancelled task new attempts; raises IllegalMove and TaskNotFound."""
-        found = self._store.retry_task(task_id)
+    def retry(self, task_id: int, *, versions: Versions = None) -> TaskView:
+        """Give a failed or cancelled task new attempts; raises as ``update`` does."""
+        found = self._store.retry_task(task_id, versions=versions)
         logger.info("task_retried_by_hand", extra={"task_id": task_id})
         self._post.send([found.letter()])
         return TaskView.of(found.task)
 
     def retry_many(self, query: RetryMany) -> Retried:
-        """Give new attempts to those that fit the filter, up to its limit, the oldest first."""
-        letters, more = self._store.retry_tasks(**query.model_dump())
+        """Give new attempts to those that fit the filter, up to its limit, the oldest first.
+
+        Raises InvalidRequest for a foreign cursor.
+        """
+        after = read_cursor("after", query.cursor, pointer="#/cursor")
+        filters = query.model_dump(exclude={"cursor"})
+        letters, stopped = self._store.retry_tasks(after=after, **filters)
         logger.info("tasks_retried_by_hand", extra={"count": len(letters)})
         self._post.send(letters)
         ids = [letter.id for letter in letters]
-        return Retried(ids=ids, more=more)
+        cursor = write_cursor("after", stopped)
+        return Retried(ids=ids, more=cursor is not None, next_cursor=cursor)
 
-    def delete(self, task_id: int) -> None:
-        """Delete a finished task; raises IllegalMove for any other, and TaskNotFound."""
-        self._store.delete_task(task_id)
+    def delete(self, task_id: int, *, versions: Versions = None) -> None:
+        """Delete a finished task; raises as ``update`` does."""
+        self._store.delete_task(task_id, versions=versions)
         logger.info("task_deleted", extra={"task_id": task_id})
 
     def _check_payload(self, task_id: int, payload: Any) -> None:
         if self._registry.declares:  # else there is nothing to read the kind for
-            kind = self._store.get_task(task_id).task.kind
+            kind = self._store.get_task(task_id, scope="tasks:write").task.kind
             if kind in self._registry.kinds:
                 check_kind(self._registry, kind, payload)
 
@@ -146,12 +151,19 @@ class TaskService:
         self._post.send_new(new)
         return made
 
-    def _watch(self, task_id: int, wait: float, known: Sequence[datetime]) -> Found:
+    def _watch(
+        self,
+        task_id: int,
+        wait: float,
+        known: Sequence[datetime],
+        *,
+        scope: Scope = "tasks:read",
+    ) -> Found:
         def done(found: Found) -> bool:
             changed = bool(known) and found.task.version not in known
             return changed or found.task.status in FINAL
 
-        return wait_until(done, lambda: self._store.get_task(task_id), wait)
+        return wait_until(done, lambda: self._store.get_task(task_id, scope=scope), wait)
 
 
 def _fingerprint(items: list[dict[str, Any]], *, one: bool) -> bytes:

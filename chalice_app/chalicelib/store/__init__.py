@@ -7,7 +7,8 @@ keys.
 
 from __future__ import annotations
 
-from chalicelib.store.clients import ClientStore, Creation, Found
+from chalicelib.store.clients import ClientStore, Versions
+from chalicelib.store.found import Creation, Found, Place
 from chalicelib.store.keys import Key, KeyStore
 from chalicelib.store.rows import Settlement, Standing
 from chalicelib.store.tasks import Store
@@ -18,7 +19,9 @@ __all__ = [
     "Found",
     "Key",
     "KeyStore",
+    "Place",
     "Settlement",
     "Standing",
     "Store",
+    "Versions",
 ]

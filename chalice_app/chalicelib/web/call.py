@@ -103,7 +103,7 @@ class Call(Generic[Sent]):
     @property
     def versions(self) -> list[datetime] | None:
         """The versions that If-Match names; None if any will do."""
-        return etags.versions(self._header("if-match"))
+        return etags.versions(self._header("if-match"), weak=False)
 
     @property
     def known(self) -> list[datetime]:

@@ -80,11 +80,25 @@ def retry(client: Client, options: argparse.Namespace, output: Output) -> int:
         return _complain("give IDs, or say which by --status, --kind, --tag, ...", WRONG_USE)
     if options.ids:
         return _each(options.ids, lambda task_id: output.task(client.retry(task_id)))
-    retried = client.retry_many(**given)
-    output.dump({"ids": list(retried.ids), "more": retried.more})
-    more = "; there are more: run it again" if retried.more else ""
-    output.say(f"{len(retried.ids)} retried{more}")
+    limit = given.pop("limit", None)
+    ids, cursor, more = _retry_pages(client, given, limit)
+    output.dump({"ids": ids, "more": more, "next_cursor": cursor})
+    output.say(f"{len(ids)} retried{'; there may be more' if more else ''}")
     return DONE
+
+
+def _retry_pages(
+    client: Client, given: dict[str, Any], limit: int | None
+) -> tuple[list[int], str | None, bool]:
+    ids: list[int] = []
+    cursor = None
+    while True:
+        left = None if limit is None else limit - len(ids)
+        retried = client.retry_many(**given, limit=left, cursor=cursor)
+        ids += retried.ids
+        cursor = retried.next_cursor
+        if cursor is None or len(ids) == limit:
+            return ids, cursor, retried.more
 
 
 def delete(client: Client, options: argparse.Namespace, _output: Output) -> int:
