@@ -25,6 +25,8 @@ from chalicelib.schemas import (
 from chalicelib.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from chalice.app import CloudWatchEvent, SQSEvent
 
     from chalicelib.web import Call
@@ -33,6 +35,12 @@ chalice_cli.mend()
 settings = Settings.from_env()
 app = Chalice(app_name="tasks", configure_logs=False)
 app.register_middleware(web.plain_errors_as_problems, "http")
+
+
+@app.middleware("all")
+def observe(event: Any, respond: Callable[[Any], Any]) -> Any:
+    """Let what an event leads to be one trace."""
+    return runtime.observed(event, respond, web.invocation_of)
 
 
 @app.route("/tasks", methods=["POST"], content_types=["*/*"])

@@ -19,7 +19,7 @@ from chalicelib.sweeper import Sweeper
 from chalicelib.worker import Alarm, Invocation, Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from chalicelib.registry import Context, Registry
     from chalicelib.task import Task
@@ -42,10 +42,11 @@ class Runtime:
             connections=settings.database_connections,
             patience=settings.database_patience,
         )
-        query = tracing.traced(self.database.query, lambda name, **_: name)
+        query = tracing.traced(self.database.query, lambda name, /, **_: name)
         run = tracing.traced(
-            Alarm(registry.run, settings).run, _kind, task_id=_id, attempt=_attempt
+            Alarm(registry.run, settings).run, _kind, task_id=_id, kind=_kind, attempt=_attempt
         )
+        run = tracing.linked(run, _trace)
         self._query = query
         self._registry = registry
         self.store = Store(query, settings)
@@ -53,6 +54,7 @@ class Runtime:
             _once(lambda: _new_sqs_client(settings)),
             settings.queue_name,
             settings.dead_letter_queue_name,
+            headers=tracing.outgoing,
         )
         self.post = Post(self.store, self.queue, settings)
         self.keys = KeyService(KeyStore(query))
@@ -102,9 +104,17 @@ def current() -> Runtime:
     # A process restored from a snapshot would roll the same dice as all its copies: what was
     # imported into the snapshot has one state, and this is the first that runs after it.
     random.seed()
-    if settings.tracing == "xray":
-        tracing.enable()
+    if settings.tracing != "off":
+        tracing.enable(settings.tracing, patience=settings.tracing_patience)
     return Runtime(settings)
+
+
+def observed(
+    event: Any, respond: Callable[[Any], Any], describe: Callable[[Any], tracing.Invocation]
+) -> Any:
+    """Return what ``respond`` answers to the event of an invocation, as one trace."""
+    current()  # which switches tracing on
+    return tracing.observe(lambda: respond(event), lambda: describe(event))
 
 
 def _kind(task: Task, context: Context) -> str:  # noqa: ARG001  (called like a handler)
@@ -117,6 +127,10 @@ def _id(task: Task, context: Context) -> int:  # noqa: ARG001
 
 def _attempt(task: Task, context: Context) -> int:  # noqa: ARG001
     return task.attempts_spent
+
+
+def _trace(task: Task, context: Context) -> Mapping[str, str]:  # noqa: ARG001
+    return context.trace
 
 
 def _remaining(context: Any) -> Callable[[], float]:

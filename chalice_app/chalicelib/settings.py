@@ -126,7 +126,15 @@ class Settings(BaseModel):
         description="`report` only where the mapping has ReportBatchItemFailures; `delete` is "
         "right with any mapping: the worker deletes what is done and raises for the rest.",
     )
-    tracing: Literal["off", "xray"] = Field("off", description="Where spans go.")
+    tracing: Literal["off", "xray", "otel"] = Field(
+        "off", description="Where spans go; `otel` needs the packages of requirements-otel.txt."
+    )
+    tracing_patience: float = Field(
+        0.7,
+        ge=0.1,
+        le=10,
+        description="With `otel`, how long an invocation may wait at its end for the collector.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="The least severe log line that is written."
     )

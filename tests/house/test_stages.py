@@ -15,6 +15,7 @@ from chalicelib.chalice_cli import options, stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:tasks-AbCdEf"
 
@@ -203,3 +204,14 @@ def test_a_direct_deploy_keeps_the_log_of_the_apis_function_by_its_name() -> Non
         for name in ("api_handler", "worker")
     ]
     assert names == ["/aws/lambda/tasks-prod", "/aws/lambda/tasks-prod-worker"]
+
+
+def test_a_stage_that_is_traced_with_opentelemetry_has_its_packages(tmp_path: Path) -> None:
+    traced = config(TRACING="otel")
+    traced.project_dir = str(tmp_path)
+    requirements = tmp_path / "requirements.txt"
+    requirements.write_text("pydantic\n")
+    with pytest.raises(SystemExit, match=r"Stage prod: .*-r requirements-otel\.txt"):
+        stage.names(traced)
+    requirements.write_text("pydantic\n-r requirements-otel.txt\n")
+    assert stage.names(traced)["STAGE"] == "prod"

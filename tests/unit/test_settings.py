@@ -38,6 +38,7 @@ OUT_OF_BOUNDS = [
     ("OPEN_LIMIT", "1000001"),
     ("PARTIAL_BATCH", "both"),
     ("TRACING", "canary-3"),
+    ("TRACING_PATIENCE", "0"),
     ("LOG_LEVEL", "LOUD"),
 ]
 

@@ -22,6 +22,7 @@ _DECLARED = ("queue_name", "batch_size", "batch_window", "maximum_concurrency")
 _IN_LAMBDA = {"AWS_LAMBDA_FUNCTION_NAME": "any"}
 _TOKEN = re.compile(r"\$\{([A-Z_]+)\}")
 _API_HANDLER = "-api_handler"
+_OTEL = "-r requirements-otel.txt"
 
 
 def mend_policies(deployer: Any) -> None:
@@ -71,8 +72,9 @@ def mend_logs(appgraph: Any) -> None:
 def names(config: Any) -> dict[str, Any]:
     """Return what stands for each token in the stage of this Chalice configuration.
 
-    Ends the process where the stage's settings or options are out of bounds, or where the shell's
-    would declare something else than what the functions are told.
+    Ends the process where the stage's settings or options are out of bounds or need packages that
+    it does not have, or where the shell's would declare something else than what the functions are
+    told.
     """
     chosen = options.read(config)
     try:
@@ -88,8 +90,18 @@ def names(config: Any) -> dict[str, Any]:
             )
     if refusal := chosen.refusal(config, told):
         sys.exit(f"Stage {config.chalice_stage}: {refusal}.")
+    if told.tracing == "otel" and not _requires(config.project_dir, _OTEL):
+        sys.exit(
+            f"Stage {config.chalice_stage}: TRACING=otel needs packages that are not packaged; "
+            f"add the line {_OTEL} to requirements.txt."
+        )
     here_too = {"STAGE": config.chalice_stage, "QUEUE_NAME": told.queue_name}
     return here_too | chosen.names(told)
+
+
+def _requires(project_dir: str, line: str) -> bool:
+    path = Path(project_dir) / "requirements.txt"
+    return line in path.read_text(encoding="utf-8").splitlines()
 
 
 def granted(statements: list[Any], known: dict[str, Any]) -> list[Any]:
