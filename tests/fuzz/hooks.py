@@ -74,7 +74,7 @@ def _is_foreign(direction: Direction, cursor: str) -> bool:
     if len(cursor) > _LONGEST_CURSOR:
         return False  # refused for its length, as described
     try:
-        read_cursor(direction, cursor)
+        read_cursor(direction, cursor, parameter="cursor")
     except InvalidRequest:
         return True
     return False
