@@ -11,9 +11,9 @@ from chalicelib.db import RDS_ROOTS, Address, Database, SecretAddress
 from chalicelib.errors import StoreUnavailable
 from chalicelib.queue import TaskQueue
 from chalicelib.schemas import Health
-from chalicelib.service import KeyService, Post, TaskService, kinds_of
+from chalicelib.service import AdminDesk, Diagnosis, KeyService, Post, TaskService, kinds_of
 from chalicelib.settings import Settings
-from chalicelib.store import ClientStore, KeyStore, Store
+from chalicelib.store import ClientStore, HealthStore, KeyStore, Store
 from chalicelib.sweeper import Sweeper
 from chalicelib.worker import Alarm, Invocation, Worker
 
@@ -53,7 +53,8 @@ class Runtime:
             _sqs_client(settings), settings.queue_name, settings.dead_letter_queue_name
         )
         self.post = Post(self.store, self.queue, settings)
-        self.keys = KeyService(KeyStore(query))
+        self.health = HealthStore(query, settings)
+        self.admin = AdminDesk(KeyService(KeyStore(query)), Diagnosis(self.health))
         self.worker = Worker(self.store, self.queue, run, settings)
         self.sweeper = Sweeper(self.store, self.queue, settings)
 
@@ -90,7 +91,7 @@ class Runtime:
 
     def readiness(self) -> Health:
         """Return that tasks can be taken; raises StoreUnavailable when they cannot."""
-        if self.store.read_schema_version() < migrations.newest_version():
+        if self.health.read_schema_version() < migrations.newest_version():
             raise StoreUnavailable("The database's schema is older than this code; migrate it.")
         return Health()
 
