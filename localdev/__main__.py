@@ -1,4 +1,4 @@
-"""The command line: python -m localdev up | keys | deploy | seed | psql and others."""
+"""The command line: python -m localdev up | keys | deploy | doctor | seed | psql and others."""
 
 from __future__ import annotations
 
@@ -28,6 +28,10 @@ def main(arguments: list[str]) -> int:
         from localdev.deploy import command  # noqa: PLC0415
 
         return command.main(arguments[1:])
+    if arguments[:1] == ["doctor"]:
+        from localdev.doctor import command as doctor  # noqa: PLC0415
+
+        return doctor.main(arguments[1:])
     if arguments[:1] == ["psql"]:
         split = 3 if arguments[1:2] == ["--data"] else 1
         known, rest = arguments[1:split], arguments[split:]
@@ -91,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--auth", action="store_true", help="ask every request for a key; make one")
     commands.add_parser("keys", add_help=False, help="make, list and end keys")
     commands.add_parser("deploy", add_help=False, help="deploy a stage to AWS")
+    commands.add_parser("doctor", add_help=False, help="tell whether a stack is well")
     commands.add_parser("seed", add_help=False, help="create the queues at an SQS endpoint")
     commands.add_parser(
         "psql", parents=[data], add_help=False, help="psql on the running stack's database"
