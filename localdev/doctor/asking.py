@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from localdev.doctor.finding import Unknown
 
@@ -77,7 +78,7 @@ def ask(permission: str, call: Callable[[], T]) -> T | Unknown:
         if any(part in code for part in _REFUSED):
             return Unknown(f"you lack the permission {permission}")
         return Unknown(f"{permission} failed: {code}: {message}")
-    except BotoCoreError as error:
+    except (BotoCoreError, ResponseParserError) as error:
         return Unknown(f"{permission} failed: {error}")
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 from localdev.doctor.asking import ask, client
 from localdev.doctor.finding import NotKnownError, Unknown
@@ -36,10 +34,10 @@ class Roles:
         found = ask(SIMULATE, lambda: list(self._simulated(role_arn, calls)))
         if not isinstance(found, Unknown):
             return found
-        policies = ask(READ, lambda: list(self._policies(role_arn.rpartition("/")[2])))
-        if isinstance(policies, Unknown):
-            return Unknown(f"{found.reason}; {policies.reason}")
         try:
+            policies = ask(READ, lambda: list(self._policies(role_arn.rpartition("/")[2])))
+            if isinstance(policies, Unknown):
+                return Unknown(f"{found.reason}; {policies.reason}")
             return [
                 f"{action} on {resource}"
                 for actions, resources in calls
@@ -74,4 +72,6 @@ class Roles:
 
 
 def _document(told: Any) -> dict[str, Any]:
-    return dict(json.loads(unquote(told))) if isinstance(told, str) else dict(told)
+    if not isinstance(told, dict):  # boto3 reads it, if it is JSON
+        raise NotKnownError("a policy cannot be read")
+    return told
