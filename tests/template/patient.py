@@ -75,7 +75,7 @@ class Client:
         if name == "simulate_principal_policy":
             return Simulator(self._lacking)
         if name in self._lacking.refuses:
-            raise refusing(name)
+            return Refusing(name)
         return self._real.get_paginator(name)
 
     def get_account_settings(self) -> Any:
@@ -102,6 +102,17 @@ class Client:
         if operation in self._lacking.refuses:
             raise refusing(operation)
         return answer
+
+
+class Refusing:
+    """A paginator whose first page is refused."""
+
+    def __init__(self, operation: str) -> None:
+        self._operation = operation
+
+    def paginate(self, **_: Any) -> Iterator[Any]:
+        raise refusing(self._operation)
+        yield
 
 
 class Simulator:

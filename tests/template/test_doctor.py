@@ -9,18 +9,26 @@ makes no alarms, so they are put by CloudWatch's own call. The URL of the API le
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
 from chalicelib import runtime
+from chalicelib.errors import InvalidRequest
 from chalicelib.runtime import Runtime
 from chalicelib.settings import Settings
+from localdev import seed
+from localdev.deploy import aws as accounts
+from localdev.deploy.stack import Stack
 from localdev.doctor import asking, command, lambdas, roles, surroundings
 from localdev.doctor.checks import CHECKS
+from localdev.doctor.declared import Declared
+from localdev.doctor.finding import Unknown
+from localdev.errors import StackError
 from tests.fakes import FakeQueue
-from tests.template.conftest import configured
+from tests.template.conftest import REGION, configured
 from tests.template.faults import FAULTS
 from tests.template.patient import STAGE, Client, Lacking, Patient, make_well
 from tests.template.test_stack import created
@@ -84,3 +92,133 @@ def test_a_fault_is_found_with_its_cure(patient: Patient, fault: Plant) -> None:
 
 def test_every_check_has_a_fault_that_it_finds() -> None:
     assert {fault[0] for fault in FAULTS.values()} == {check.name for check in CHECKS}
+
+
+#: What AWS refuses to whoever asks, the check that needs it, and the permission that is named.
+REFUSED = {
+    "get_function_configuration": ("functions", "lambda:GetFunctionConfiguration"),
+    "list_event_source_mappings": ("mapping", "lambda:ListEventSourceMappings"),
+    "get_function_concurrency": ("connections", "lambda:GetFunctionConcurrency"),
+    "get_function_recursion_config": ("recursion", "lambda:GetFunctionRecursionConfig"),
+    "invoke": ("database", "lambda:InvokeFunction"),
+    "get_queue_url": ("queues", "sqs:GetQueueUrl"),
+    "get_queue_attributes": ("visibility-timeout", "sqs:GetQueueAttributes"),
+    "get_role_policy": ("permissions", "iam:GetRolePolicy"),
+    "describe_secret": ("secret", "secretsmanager:DescribeSecret"),
+    "get_rest_api": ("api-endpoint", "apigateway:GET"),
+    "list_rule_names_by_target": ("sweeper", "events:ListRuleNamesByTarget"),
+    "get_metric_statistics": ("sweeper", "cloudwatch:GetMetricStatistics"),
+    "describe_alarms": ("alarms", "cloudwatch:DescribeAlarms"),
+    "describe_log_groups": ("log-retention", "logs:DescribeLogGroups"),
+}
+
+
+def test_what_an_operator_may_not_ask_is_not_checked(patient: Patient) -> None:
+    for operation, (name, permission) in REFUSED.items():
+        patient.lacking.refuses = {operation}
+        status, checks = patient.examined()
+        assert checks[name]["status"] == "not checked", operation
+        note = next(one for one in checks[name]["findings"] if one["status"] == "not checked")
+        assert "you lack the permission " in note["found"]
+        assert permission in note["found"]
+        assert {check["status"] for check in checks.values()} == {"ok", "not checked"}, operation
+        assert status == 0
+
+
+def test_an_operator_who_may_ask_for_nothing_is_told_so(patient: Patient) -> None:
+    patient.lacking.refuses = {*REFUSED, "list_role_policies"}
+    patient.monkeypatch.setattr(Stack, "outputs", refused_outputs)
+    patient.monkeypatch.setattr(surroundings, "readiness", lambda _: pytest.fail("asked"))
+    status, out, _ = patient.ask()
+    assert out.splitlines()[-1] == f"{len(CHECKS)} not checked"
+    assert "AWS refused to describe the stack" in out
+    assert status == 2
+
+
+def refused_outputs(_: Stack) -> dict[str, str]:
+    raise StackError("AWS refused to describe the stack tasks-test: AccessDenied: no")
+
+
+def test_an_account_limit_that_may_not_be_seen_matters_only_if_nothing_is_reserved(
+    patient: Patient,
+) -> None:
+    patient.lacking.refuses = {"get_account_settings"}
+    assert patient.examined()[1]["connections"]["status"] == "ok"
+    FAULTS["an API without a limit"][2](patient)
+    (note,) = patient.examined()[1]["connections"]["findings"]
+    assert note["found"] == "you lack the permission lambda:GetAccountSettings"
+
+
+def test_deployed_code_that_does_not_know_the_question_is_not_taken_for_a_fault(
+    patient: Patient,
+) -> None:
+    def older(event: object) -> None:
+        raise InvalidRequest(f"action has to be create, list or revoke: {event}")
+
+    patient.lacking.admin = older
+    _, checks = patient.examined()
+    assert "older than this" in checks["schema"]["findings"][0]["found"]
+    assert checks["database"]["status"] == "not checked"
+
+
+def test_the_text_has_a_line_for_each_check_and_explains_what_is_not_well(
+    patient: Patient,
+) -> None:
+    FAULTS["a queue that hides too briefly"][2](patient)
+    status, out, err = patient.ask()
+    place, _, *lines = out.splitlines()
+    assert place == f"stage {STAGE} in us-east-1, account 123456789012"
+    rows = [line for line in lines[: len(CHECKS)] if line.startswith("ok  ")]
+    assert len(rows) == len(CHECKS) - 1
+    explained = lines[len(CHECKS) + 1 : -2]
+    assert explained[0].startswith("visibility-timeout: ")
+    assert explained[1].startswith(f"  wrong: interview-queue-{STAGE} hides")
+    assert explained[2].startswith("  cure: .venv/bin/python -m localdev seed --aws ")
+    assert explained[3].startswith("  why:  A message that shows itself again")
+    assert lines[-1] == f"{len(CHECKS) - 1} ok, 1 wrong"
+    assert status == 1
+    assert not [line for line in err.splitlines() if not line.startswith("asking ")]
+
+
+def test_the_cure_of_a_queue_cures_it(patient: Patient) -> None:
+    FAULTS["a queue that hides too briefly"][2](patient)
+    FAULTS["another retention"][2](patient)
+    _, checks = patient.examined()
+    (note,) = checks["visibility-timeout"]["findings"]
+    program, module, name, command_name, *arguments = note["cure"].split()
+    assert [program, module, name, command_name] == [".venv/bin/python", "-m", "localdev", "seed"]
+    assert seed.main(arguments) == 0
+    patient.capfd.readouterr()
+    assert patient.examined()[0] == 0
+
+
+def test_what_takes_long_is_said_to_be_asked(patient: Patient) -> None:
+    patient.monkeypatch.setattr(asking, "QUIET", 0)
+    _, out, err = patient.ask("--json")
+    assert "asking IAM for the roles …" in err.splitlines()
+    json.loads(out)
+
+
+def test_a_stage_that_chalice_deployed_alone_is_found_by_what_it_noted(patient: Patient) -> None:
+    (api,) = patient.aws.client("apigateway").get_rest_apis()["items"]
+    patient.aws.client("cloudformation").delete_stack(StackName=f"tasks-{STAGE}")
+    kept = patient.aws.client("apigateway").create_rest_api(
+        name="tasks", endpointConfiguration={"types": ["REGIONAL"]}
+    )
+    noted = patient.app / ".chalice" / "deployed" / f"{STAGE}.json"
+    around = surroundings.Surroundings(
+        accounts.connect(REGION), Declared(STAGE, REGION, patient.app / ".chalice")
+    )
+    assert isinstance(around.api()[0], Unknown)
+    url = f"https://{kept['id']}.execute-api.us-east-1.amazonaws.com/api"
+    entry = {"resource_type": "rest_api", "rest_api_id": kept["id"], "rest_api_url": url}
+    noted.parent.mkdir()
+    noted.write_text(json.dumps({"resources": [{"resource_type": "iam_role"}, entry]}))
+    assert around.api() == (["REGIONAL"], "")
+    assert api["id"] != kept["id"]
+
+
+def test_a_stage_that_is_not_there_cannot_be_asked(patient: Patient) -> None:
+    status, out, err = patient.ask("--region", "eu-west-1")
+    assert (status, out) == (2, "")
+    assert "stage test is not deployed in eu-west-1; deploy it: scripts/deploy.sh test" in err
