@@ -43,24 +43,25 @@ def gather(account: Aws, declared: Declared, progress: Progress) -> Facts:
         declared=declared,
         settings=settings,
         functions=found,
-        queue=after(settings, lambda told: around.attributes(told.queue_name)),
-        dead_letter_queue=after(
-            settings, lambda told: around.attributes(told.dead_letter_queue_name)
-        ),
+        rules=after(found, lambda there: _rules(around, there)),
+        refused=refused,
         diagnosis=diagnosis,
         ready=ready,
         endpoint_types=endpoint_types,
-        refused=refused,
-        mappings=functions.mappings(),
-        reserved=functions.reserved(),
-        unreserved=functions.unreserved(),
-        recursion=functions.recursion(),
-        secret=after(settings, lambda told: around.secret(told.database_secret_arn)),
-        alarms=around.alarms(),
-        log_days=around.log_days(),
-        rules=after(found, lambda there: _rules(around, there)),
-        sweeps=around.sweeps(),
+        **_of_the_settings(around, settings),
+        **functions.limits(),
+        **around.watch(),
     )
+
+
+def _of_the_settings(around: Surroundings, settings: Settings | Unknown) -> dict[str, Any]:
+    return {
+        "queue": after(settings, lambda told: around.attributes(told.queue_name)),
+        "dead_letter_queue": after(
+            settings, lambda told: around.attributes(told.dead_letter_queue_name)
+        ),
+        "secret": after(settings, lambda told: around.secret(told.database_secret_arn)),
+    }
 
 
 def _settings(functions: Configurations, region: str) -> Settings | Unknown:

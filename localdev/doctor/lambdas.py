@@ -48,6 +48,15 @@ class Functions:
             lambda: dict(self._api.get_function_configuration(**self._named(short))),
         )
 
+    def limits(self) -> dict[str, Any]:
+        """Return what is known of mappings, concurrency and loops."""
+        return {
+            "mappings": self.mappings(),
+            "reserved": self.reserved(),
+            "unreserved": self.unreserved(),
+            "recursion": self.recursion(),
+        }
+
     def mappings(self) -> list[dict[str, Any]] | Unknown:
         """Return the mappings that feed the worker."""
         pages = self._api.get_paginator("list_event_source_mappings")

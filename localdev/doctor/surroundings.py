@@ -48,6 +48,10 @@ class Surroundings:
         )
         return types, readiness(url)
 
+    def watch(self) -> dict[str, Any]:
+        """Return what is known of alarms, logs and the sweeper's invocations."""
+        return {"alarms": self.alarms(), "log_days": self.log_days(), "sweeps": self.sweeps()}
+
     def alarms(self) -> list[dict[str, Any]] | Unknown:
         """Return the alarms whose names begin as the stage's do."""
         pages = self._client("cloudwatch").get_paginator("describe_alarms")
@@ -93,7 +97,7 @@ class Surroundings:
             "MetricName": "Invocations",
             "Dimensions": [{"Name": "FunctionName", "Value": self._declared.functions["sweeper"]}],
             "StartTime": now - SEEN,
-            "EndTime": now,
+            "EndTime": now + dt.timedelta(minutes=1),  # the minute that has begun too
             "Period": int(SEEN.total_seconds()),
             "Statistics": ["Sum"],
         }

@@ -216,8 +216,8 @@ FAULTS: dict[str, Plant] = {
     "functions that are told different things": (
         "settings",
         "wrong",
-        lambda p: p.tell("-sweeper", QUEUE_NAME="another"),
-        "told QUEUE_NAME in different ways",
+        lambda p: p.tell("-sweeper", MAX_RECEIVE_COUNT="5"),
+        "told MAX_RECEIVE_COUNT in different ways",
         "config.json",
     ),
     "a worker that is ended too early": (

@@ -10,7 +10,7 @@ makes no alarms, so they are put by CloudWatch's own call. The URL of the API le
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -87,7 +87,12 @@ def test_a_fault_is_found_with_its_cure(patient: Patient, fault: Plant) -> None:
     assert checks[name]["status"] == grade
     told = [note for note in checks[name]["findings"] if note["status"] == grade]
     assert [note for note in told if found in note["found"] and cure in note["cure"]], told
-    assert status == (1 if grade == "wrong" else 0)
+    assert (status, ills(checks, "wrong")) == ((1, [name]) if grade == "wrong" else (0, []))
+
+
+def ills(checks: dict[str, Any], grade: str) -> list[str]:
+    """Return the checks of a grade."""
+    return [name for name, check in checks.items() if check["status"] == grade]
 
 
 def test_every_check_has_a_fault_that_it_finds() -> None:

@@ -92,21 +92,7 @@ def _mapping(facts: Facts) -> Iterator[Note]:
         yield wrong(f"the mapping is {state}: no task is worked", _update(facts, "--enabled"))
     elif state != "Enabled":
         yield warning(f"the mapping is {state}", "look again in a minute")
-    scaling = (mapping.get("ScalingConfig") or {}).get("MaximumConcurrency")
-    found = {
-        "BATCH_SIZE": (mapping.get("BatchSize"), settings.batch_size, "--batch-size {}"),
-        "BATCH_WINDOW": (
-            mapping.get("MaximumBatchingWindowInSeconds") or 0,
-            settings.batch_window,
-            "--maximum-batching-window-in-seconds {}",
-        ),
-        "MAXIMUM_CONCURRENCY": (
-            scaling,
-            settings.maximum_concurrency,
-            "--scaling-config MaximumConcurrency={}",
-        ),
-    }
-    for name, (real, told, option) in found.items():
+    for name, real, told, option in _declared_of(mapping, settings):
         if real != told:
             cure = _update(facts, option.format(told))
             yield warning(f"{name} is {told}, and the mapping has {real}", cure)
@@ -116,7 +102,20 @@ def _mapping(facts: Facts) -> Iterator[Note]:
             f"{others} more mappings feed the worker, from other queues",
             "delete those that an older QUEUE_NAME left: aws lambda delete-event-source-mapping",
         )
-    yield fine(f"{state}, batches of {mapping.get('BatchSize')}, {scaling} at once")
+    yield fine(f"{settings.queue_name} feeds the worker")
+
+
+def _declared_of(
+    mapping: dict[str, Any], settings: Settings
+) -> Iterator[tuple[str, int | None, int, str]]:
+    # What app.py declares, and what the mapping has of it.
+    yield "BATCH_SIZE", mapping.get("BatchSize"), settings.batch_size, "--batch-size {}"
+    window = mapping.get("MaximumBatchingWindowInSeconds") or 0
+    option = "--maximum-batching-window-in-seconds {}"
+    yield "BATCH_WINDOW", window, settings.batch_window, option
+    scaling = (mapping.get("ScalingConfig") or {}).get("MaximumConcurrency")
+    option = "--scaling-config MaximumConcurrency={}"
+    yield "MAXIMUM_CONCURRENCY", scaling, settings.maximum_concurrency, option
 
 
 def _partial(facts: Facts) -> Iterator[Note]:
