@@ -70,14 +70,16 @@ class Functions:
         )
 
     def reserved(self) -> dict[str, int | None] | Unknown:
-        """Return what is reserved for the API's function."""
-        told = ask(
+        """Return what is reserved for the functions that are invoked all the time."""
+        return ask(
             "lambda:GetFunctionConcurrency",
-            lambda: self._api.get_function_concurrency(**self._named(API)),
+            lambda: {
+                short: self._api.get_function_concurrency(**self._named(short)).get(
+                    "ReservedConcurrentExecutions"
+                )
+                for short in (API, "worker", "sweeper")
+            },
         )
-        if isinstance(told, Unknown):
-            return told
-        return {API: told.get("ReservedConcurrentExecutions")}
 
     def unreserved(self) -> int | Unknown:
         """Return how many invocations at once nobody has reserved."""

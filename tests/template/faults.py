@@ -61,9 +61,9 @@ def no_reserve(p: Patient) -> None:
     p.aws.client("lambda").delete_function_concurrency(FunctionName=f"tasks-{STAGE}")
 
 
-def much_reserve(p: Patient) -> None:
-    p.aws.client("lambda").put_function_concurrency(
-        FunctionName=f"tasks-{STAGE}", ReservedConcurrentExecutions=500
+def reserve(short: str, number: int) -> Callable[[Patient], Any]:
+    return lambda p: p.aws.client("lambda").put_function_concurrency(
+        FunctionName=f"tasks-{STAGE}{short}", ReservedConcurrentExecutions=number
     )
 
 
@@ -349,6 +349,27 @@ FAULTS: dict[str, Plant] = {
     "a schema that is newer": ("schema", "warning", new_schema, "version 99", "older code"),
     "a clock that is wrong": ("clock", "warning", clock(60), "clock is +", "NTP"),
     "a clock that is very wrong": ("clock", "wrong", clock(-900), "clock is -", "NTP"),
+    "a function that somebody stopped": (
+        "concurrency",
+        "wrong",
+        reserve("-sweeper", 0),
+        "tasks-test-sweeper is stopped",
+        "delete-function-concurrency --region us-east-1 --function-name tasks-test-sweeper",
+    ),
+    "a worker with too little room": (
+        "concurrency",
+        "warning",
+        reserve("-worker", 4),
+        "10 times at once, and 4 are reserved",
+        "lower MAXIMUM_CONCURRENCY",
+    ),
+    "an account with too little room": (
+        "concurrency",
+        "warning",
+        lambda p: setattr(p.lacking, "unreserved", 10),
+        "leaves 10 invocations at once",
+        "Concurrent executions",
+    ),
     "an API without a limit": (
         "connections",
         "warning",
@@ -359,7 +380,7 @@ FAULTS: dict[str, Plant] = {
     "an API with too high a limit": (
         "connections",
         "wrong",
-        much_reserve,
+        reserve("", 500),
         "a reserved concurrency of 500",
         '"reserved_concurrency" of api_handler to',
     ),

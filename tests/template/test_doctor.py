@@ -103,6 +103,7 @@ def test_every_check_has_a_fault_that_it_finds() -> None:
 REFUSED = {
     "get_function_configuration": ("functions", "lambda:GetFunctionConfiguration"),
     "list_event_source_mappings": ("mapping", "lambda:ListEventSourceMappings"),
+    "get_account_settings": ("concurrency", "lambda:GetAccountSettings"),
     "get_function_concurrency": ("connections", "lambda:GetFunctionConcurrency"),
     "get_function_recursion_config": ("recursion", "lambda:GetFunctionRecursionConfig"),
     "invoke": ("database", "lambda:InvokeFunction"),

@@ -13,7 +13,7 @@ import pytest
 from chalicelib.settings import Settings
 from localdev.doctor import asking, door, report, rights
 from localdev.doctor.checks import CHECKS
-from localdev.doctor.checks.database import room_of
+from localdev.doctor.checks.concurrency import room_of
 from localdev.doctor.facts import Facts
 from localdev.doctor.finding import Check, Grade, NotKnownError, Unknown, fine, warning, wrong
 from tests.tree import ROOT

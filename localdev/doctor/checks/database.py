@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.store import health
-from localdev.doctor.declared import API
 from localdev.doctor.finding import Check, NotKnownError, fine, known, warning, wrong
 
 if TYPE_CHECKING:
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
 ODD_CLOCK, BAD_CLOCK = 5, 300
 #: Seconds after which the sweeper has missed two of its ticks.
 TWO_TICKS = 150
-#: Sweeper, migrate and admin, each with one.
-ONE_EACH = 3
 
 
 def _database(facts: Facts) -> Iterator[Note]:
@@ -38,7 +35,7 @@ def _database(facts: Facts) -> Iterator[Note]:
 
 
 def _schema(facts: Facts) -> Iterator[Note]:
-    schema = _answered(facts)["schema"]
+    schema = answered(facts)["schema"]
     found, wanted = schema["found"], schema["wanted"]
     if found < wanted:
         cure = "start the stack again: scripts/dev.sh" if facts.here else _migrate(facts)
@@ -53,7 +50,7 @@ def _schema(facts: Facts) -> Iterator[Note]:
 
 
 def _clock(facts: Facts) -> Iterator[Note]:
-    server = _answered(facts)["server"]
+    server = answered(facts)["server"]
     ahead, error = server["clock_ahead"], server["clock_error"]
     least = abs(ahead) - error
     told = f"the database's clock is {ahead:+.3f} s from the function's (± {error:.3f})"
@@ -66,46 +63,8 @@ def _clock(facts: Facts) -> Iterator[Note]:
         yield fine(told)
 
 
-def _connections(facts: Facts) -> Iterator[Note]:
-    server, settings = _answered(facts)["server"], known(facts.settings)
-    reserved = known(facts.reserved)
-    room = room_of(server)
-    fixed = settings.maximum_concurrency + ONE_EACH
-    api = reserved.get(API)
-    limited = f"{API} has a reserved concurrency of {api}"
-    if api is None:
-        api = known(facts.unreserved)
-        limited = f"nothing but the account's {api} limits {API}"
-    told = (
-        f"the worker takes {settings.maximum_concurrency} connections at most, three functions one "
-        f"each, and {limited}: {fixed + api} together; the database has room for {room}"
-    )
-    if fixed + api <= room:
-        yield fine(told)
-    elif fixed >= room:
-        yield wrong(
-            told,
-            f"lower MAXIMUM_CONCURRENCY to under {room - ONE_EACH} or raise "
-            "max_connections, or put RDS Proxy between",
-        )
-    else:
-        cure = (
-            f'set "reserved_concurrency" of {API} to {room - fixed} or less in '
-            f".chalice/config.json, then {known(facts.declared).deploy()}; or put RDS Proxy between"
-        )
-        grade = warning if reserved.get(API) is None else wrong
-        yield grade(told, cure)
-
-
-def room_of(server: dict[str, Any]) -> int:
-    """Return how many connections the service may open, by everything that limits them."""
-    free = server["max_connections"] - server["reserved"] - server["others"]
-    limits = (server["role_limit"], server["database_limit"])
-    return int(min([free, *(limit for limit in limits if limit is not None)]))
-
-
 def _backlog(facts: Facts) -> Iterator[Note]:
-    backlog, settings = _answered(facts)["backlog"], known(facts.settings)
+    backlog, settings = answered(facts)["backlog"], known(facts.settings)
     if backlog is None:
         raise NotKnownError("the schema is too old to be asked")
     yield fine(", ".join(_counted(backlog[name], what) for name, what in _STANDING.items()))
@@ -150,7 +109,8 @@ def _counted(number: int, what: str) -> str:
     return f"{number}{' or more' if number >= health.MOST else ''} {what}"
 
 
-def _answered(facts: Facts) -> dict[str, Any]:
+def answered(facts: Facts) -> dict[str, Any]:
+    """Return what the function admin said. Raises NotKnownError if its database did not answer."""
     told = known(facts.diagnosis)
     if "error" in told:
         raise NotKnownError("the database does not answer")
@@ -187,13 +147,6 @@ CHECKS = (
         "order by the other, and AWS refuses what is signed by a clock that is minutes off.",
         _clock,
         here=True,
-    ),
-    Check(
-        "connections",
-        "the functions fit into the database's connections",
-        "Each process of Lambda holds one connection. Where there are none left, requests are "
-        "answered 503 and workers give their messages back, just when there is most to do.",
-        _connections,
     ),
     Check(
         "backlog",
