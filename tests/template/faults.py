@@ -315,7 +315,7 @@ FAULTS: dict[str, Plant] = {
         "retention",
         "wrong",
         lambda p: p.attribute(f"{QUEUE}-dlq", MessageRetentionPeriod="345600"),
-        "for 4 days, its letters are kept 4",
+        "its letters are kept 4: a letter's age counts",
         "seed --aws",
     ),
     "another retention": (
