@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalice.constants import VPC_ATTACH_POLICY
 
+from chalicelib.chalice_cli import options
 from chalicelib.chalice_cli import stage as stages
 from localdev.errors import StackError
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from chalicelib.settings import Settings
 
 API = "api_handler"
+#: The functions that are restored from snapshots, where a stage has them.
+_SNAPPED = (API, "worker")
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,16 @@ class Declared:
         """The type of the API's endpoint."""
         return str(self._resources()["RestAPI"]["Properties"]["EndpointConfiguration"]["Type"])
 
+    @property
+    def options(self) -> options.Options:
+        """What the stage has besides."""
+        config = self._config()
+        return options.Options.model_validate(config | config["stages"][self.stage])
+
+    def qualifier(self, short: str) -> str | None:
+        """Return the alias by which a function is invoked, if it has one."""
+        return options.ALIAS if self.options.snapstart and short in _SNAPPED else None
+
     def rights(self, name: str, settings: Settings, *, in_vpc: bool) -> list[dict[str, Any]]:
         """Return the statements that a function's policy has, filled in."""
         config = self._config()["stages"][self.stage]["lambda_functions"][name]
@@ -70,6 +83,8 @@ class Declared:
             "QUEUE_NAME": settings.queue_name,
             "DATABASE_SECRET_ARN": settings.database_secret_arn,
         }
+        if not self.options.aurora:  # there the user's ARN is known to the stack alone
+            told |= self.options.names(settings)
         filled = {token: value for token, value in told.items() if value}
         found = stages.granted(policy["Statement"], filled)
         return [*found, VPC_ATTACH_POLICY] if in_vpc else found

@@ -43,9 +43,11 @@ class Functions:
         return found
 
     def _configuration(self, short: str) -> dict[str, Any] | Unknown | None:
+        alias = self._declared.qualifier(short)
+        asked = self._named(short) | ({"Qualifier": alias} if alias else {})
         return ask_for(
             "lambda:GetFunctionConfiguration",
-            lambda: dict(self._api.get_function_configuration(**self._named(short))),
+            lambda: dict(self._api.get_function_configuration(**asked)),
         )
 
     def limits(self) -> dict[str, Any]:
@@ -59,12 +61,14 @@ class Functions:
 
     def mappings(self) -> list[dict[str, Any]] | Unknown:
         """Return the mappings that feed the worker."""
+        name, alias = self._declared.functions["worker"], self._declared.qualifier("worker")
         pages = self._api.get_paginator("list_event_source_mappings")
         return ask(
             "lambda:ListEventSourceMappings",
             lambda: [
                 dict(one)
-                for page in pages.paginate(**self._named("worker"))
+                for function in ([name, f"{name}:{alias}"] if alias else [name])
+                for page in pages.paginate(FunctionName=function)
                 for one in page["EventSourceMappings"]
             ],
         )

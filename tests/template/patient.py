@@ -30,8 +30,7 @@ if TYPE_CHECKING:
 
 STAGE, QUEUE = "test", "interview-queue-test"
 TOPIC = f"arn:aws:sns:{REGION}:123456789012:ops"
-ENVIRON: Any = CONFIGURED["environment_variables"]
-SECRET = ENVIRON["DATABASE_SECRET_ARN"]
+SECRET = CONFIGURED[STAGE]["environment_variables"]["DATABASE_SECRET_ARN"]
 RESERVED = 50
 
 

@@ -7,7 +7,8 @@ keys, ``HealthStore`` those that ask how the service fares.
 
 from __future__ import annotations
 
-from chalicelib.store.clients import ClientStore, Creation, Found
+from chalicelib.store.clients import ClientStore, Versions
+from chalicelib.store.found import Creation, Found, Place
 from chalicelib.store.health import HealthStore
 from chalicelib.store.keys import Key, KeyStore
 from chalicelib.store.rows import Settlement, Standing
@@ -20,7 +21,9 @@ __all__ = [
     "HealthStore",
     "Key",
     "KeyStore",
+    "Place",
     "Settlement",
     "Standing",
     "Store",
+    "Versions",
 ]

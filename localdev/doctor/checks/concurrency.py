@@ -16,11 +16,14 @@ if TYPE_CHECKING:
 
 #: Sweeper, migrate and admin, each with one.
 ONE_EACH = 3
+#: Invocations at once that one event poller makes at most. Source: AWS Lambda Developer Guide,
+#: "Configuring scaling behavior for SQS event source mappings".
+EACH_POLLER = 10
 
 
 def _concurrency(facts: Facts) -> Iterator[Note]:
-    declared, settings = known(facts.declared), known(facts.settings)
-    reserved, most = known(facts.reserved), settings.maximum_concurrency
+    declared = known(facts.declared)
+    reserved, most = known(facts.reserved), _most(facts)
     for short, number in reserved.items():
         name = declared.functions[short]
         if number == 0:
@@ -48,10 +51,10 @@ def _concurrency(facts: Facts) -> Iterator[Note]:
 
 
 def _connections(facts: Facts) -> Iterator[Note]:
-    server, settings = answered(facts)["server"], known(facts.settings)
+    server = answered(facts)["server"]
     reserved = known(facts.reserved)
     room = room_of(server)
-    workers = min(settings.maximum_concurrency, _limit(reserved.get("worker")))
+    workers = min(_most(facts), _limit(reserved.get("worker")))
     fixed = workers + ONE_EACH
     api = reserved.get(API)
     limited = f"{API} has a reserved concurrency of {api}"
@@ -74,6 +77,15 @@ def _connections(facts: Facts) -> Iterator[Note]:
         )
         grade = warning if reserved.get(API) is None else wrong
         yield grade(told, cure)
+
+
+def _most(facts: Facts) -> int:
+    pollers = known(facts.declared).options.pollers
+    return (
+        known(facts.settings).maximum_concurrency
+        if pollers is None
+        else (EACH_POLLER * pollers.maximum)
+    )
 
 
 def _limit(reserved: int | None) -> float:

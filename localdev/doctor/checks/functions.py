@@ -13,6 +13,7 @@ from localdev.doctor.finding import Check, NotKnownError, fine, known, warning, 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from chalicelib.chalice_cli.options import Pollers
     from localdev.doctor.facts import Facts
     from localdev.doctor.finding import Note
 
@@ -92,7 +93,7 @@ def _mapping(facts: Facts) -> Iterator[Note]:
         yield wrong(f"the mapping is {state}: no task is worked", _update(facts, "--enabled"))
     elif state != "Enabled":
         yield warning(f"the mapping is {state}", "look again in a minute")
-    for name, real, told, option in _declared_of(mapping, settings):
+    for name, real, told, option in _declared_of(mapping, settings, declared.options.pollers):
         if real != told:
             cure = _update(facts, option.format(told))
             yield warning(f"{name} is {told}, and the mapping has {real}", cure)
@@ -106,16 +107,29 @@ def _mapping(facts: Facts) -> Iterator[Note]:
 
 
 def _declared_of(
-    mapping: dict[str, Any], settings: Settings
+    mapping: dict[str, Any], settings: Settings, pollers: Pollers | None
 ) -> Iterator[tuple[str, int | None, int, str]]:
     # What app.py declares, and what the mapping has of it.
     yield "BATCH_SIZE", mapping.get("BatchSize"), settings.batch_size, "--batch-size {}"
     window = mapping.get("MaximumBatchingWindowInSeconds") or 0
     option = "--maximum-batching-window-in-seconds {}"
     yield "BATCH_WINDOW", window, settings.batch_window, option
+    yield from _scaling(mapping, settings, pollers)
+
+
+def _scaling(
+    mapping: dict[str, Any], settings: Settings, pollers: Pollers | None
+) -> Iterator[tuple[str, int | None, int, str]]:
+    # AWS takes one of the two; docs/deploy.md, "Options of a stage".
     scaling = (mapping.get("ScalingConfig") or {}).get("MaximumConcurrency")
-    option = "--scaling-config MaximumConcurrency={}"
-    yield "MAXIMUM_CONCURRENCY", scaling, settings.maximum_concurrency, option
+    if pollers is None:
+        option = "--scaling-config MaximumConcurrency={}"
+        yield "MAXIMUM_CONCURRENCY", scaling, settings.maximum_concurrency, option
+        return
+    provisioned = mapping.get("ProvisionedPollerConfig") or {}
+    for name, told in (("Minimum", pollers.minimum), ("Maximum", pollers.maximum)):
+        option = f"--provisioned-poller-config {name}Pollers={{}}"
+        yield f"pollers.{name.lower()}", provisioned.get(f"{name}Pollers"), told, option
 
 
 def _partial(facts: Facts) -> Iterator[Note]:
