@@ -1,4 +1,4 @@
-"""The front door: HTTP routes, the queue worker, the sweeper, the migrator and the key desk."""
+"""The front door: HTTP routes, the queue worker, the sweeper, the migrator, the admin desk."""
 
 from __future__ import annotations
 
@@ -195,5 +195,5 @@ def migrate(event: Any, context: Any) -> dict[str, Any]:  # noqa: ARG001
 
 @app.lambda_function(name="admin")
 def admin(event: Any, context: Any) -> dict[str, Any]:  # noqa: ARG001
-    """Make, list and end keys."""
-    return runtime.current().keys.handle(event)
+    """Make, list and end keys, and tell how the service fares."""
+    return runtime.current().admin.handle(event)

@@ -1,4 +1,4 @@
-"""The command line: python -m localdev up | keys | deploy | seed | psql and others."""
+"""The command line: python -m localdev up | keys | deploy | doctor | seed | psql and others."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from localdev.processes import APP, ROOT
 _APART = {
     "cold-start": "localdev.lambda_runtime.cold_start",
     "deploy": "localdev.deploy.command",
+    "doctor": "localdev.doctor.command",
     "keys": "localdev.keys",
     "package": "localdev.deploy.package",
     "seed": "localdev.seed",
@@ -101,6 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("keys", add_help=False, help="make, list and end keys")
     commands.add_parser("package", add_help=False, help="make a stage's zip and template")
     commands.add_parser("deploy", add_help=False, help="deploy a stage to AWS")
+    commands.add_parser("doctor", add_help=False, help="tell whether a stack is well")
     commands.add_parser("cold-start", add_help=False, help="measure how long a package starts")
     commands.add_parser("tools", add_help=False, help="prepare .venv.NAME")
     commands.add_parser("seed", add_help=False, help="create the queues at an SQS endpoint")

@@ -12,9 +12,9 @@ from chalicelib.db import RDS_ROOTS, Address, Database, SecretAddress, TokenAddr
 from chalicelib.errors import StoreUnavailable
 from chalicelib.queue import TaskQueue
 from chalicelib.schemas import Health
-from chalicelib.service import KeyService, Post, TaskService
+from chalicelib.service import AdminDesk, Diagnosis, KeyService, Post, TaskService
 from chalicelib.settings import Settings
-from chalicelib.store import ClientStore, KeyStore, Store
+from chalicelib.store import ClientStore, HealthStore, KeyStore, Store
 from chalicelib.sweeper import Sweeper
 from chalicelib.worker import Alarm, Invocation, Worker
 
@@ -57,7 +57,8 @@ class Runtime:
             headers=tracing.outgoing,
         )
         self.post = Post(self.store, self.queue, settings)
-        self.keys = KeyService(KeyStore(query))
+        self.health = HealthStore(query, settings)
+        self.admin = AdminDesk(KeyService(KeyStore(query)), Diagnosis(self.health))
         self.worker = Worker(self.store, self.queue, run, settings)
         self.sweeper = Sweeper(self.store, self.queue, settings)
 
@@ -91,7 +92,7 @@ class Runtime:
 
     def readiness(self) -> Health:
         """Return that tasks can be taken; raises StoreUnavailable when they cannot."""
-        if self.store.read_schema_version() < migrations.newest_version():
+        if self.health.read_schema_version() < migrations.newest_version():
             raise StoreUnavailable("The database's schema is older than this code; migrate it.")
         return Health()
 

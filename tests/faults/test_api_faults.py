@@ -253,11 +253,11 @@ if sys.argv[1] == "xray":
 xray_recorder.configure(sampling=False)  # as in Lambda, where the caller has decided
 runtime = Runtime(Settings.from_env())
 with xray_recorder.in_segment("test"):
-    runtime.store.read_schema_version()
+    runtime.health.read_schema_version()
 began = time.monotonic()
 for _ in range(100):
     with xray_recorder.in_segment("test"):
-        runtime.store.read_schema_version()
+        runtime.health.read_schema_version()
 print(json.dumps(time.monotonic() - began))
 """
 

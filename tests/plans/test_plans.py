@@ -12,6 +12,7 @@ import pytest
 
 from chalicelib.access import ANYBODY
 from chalicelib.db import named_statements
+from chalicelib.store import health
 from chalicelib.store.clients import MOST_LOOKED_AT
 
 if TYPE_CHECKING:
@@ -278,3 +279,22 @@ def test_a_claim_reads_no_more_than_the_rows_it_takes(table: Any) -> None:
     )
     # For each row: itself, and a way down each of some ten indexes.
     assert pages < 10 * 60
+
+
+def test_the_backlog_is_looked_at_along_indexes_however_long_it_is(table: Any) -> None:
+    asked = {"most": health.MOST, "ahead": 900}
+    pages, seconds, plan = explained(table, "read_backlog", **asked)
+    assert "Seq Scan" not in plan
+    assert pages < MOST_PAGES
+    assert seconds < PATIENCE
+    for dispatch_after in ("-infinity", "2020-01-01"):
+        table.execute(
+            "insert into tasks (title, dispatch_after, expires_at)"
+            " select 'x', %s, '2020-01-01' from generate_series(1, 20000)",
+            [dispatch_after],
+        )
+    pages, seconds, plan = explained(table, "read_backlog", **asked)
+    assert "Seq Scan" not in plan
+    # Six counts, each of which looks a row up for each that it counts.
+    assert pages < 6 * health.MOST + MOST_PAGES
+    assert seconds < PATIENCE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -96,16 +97,22 @@ CONFIGURED: dict[str, dict[str, Any]] = {
 STAGES = ("dev", "prod", *CONFIGURED)
 
 
-@pytest.fixture(scope="session")
-def packages(tools: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Packaged]:
-    """Every stage, packaged without the requirements, of which the template says nothing."""
-    folder = tmp_path_factory.mktemp("stages")
+def configured(folder: Path) -> Path:
+    """Return a copy of the app that has these stages."""
     app = copied(folder, bare=True)
     file = app / ".chalice" / "config.json"
     config = json.loads(file.read_text(encoding="utf-8"))
     for stage, more in CONFIGURED.items():
         config["stages"][stage] = {**config["stages"]["prod"], **more}
     file.write_text(json.dumps(config))
+    return app
+
+
+@pytest.fixture(scope="session")
+def packages(tools: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Packaged]:
+    """Every stage, packaged without the requirements, of which the template says nothing."""
+    folder = tmp_path_factory.mktemp("stages")
+    app = configured(folder)
     found = {}
     for stage in STAGES:
         done = packaged(app, folder / stage, *MERGE, stage=stage)
@@ -169,10 +176,10 @@ class Aws:
         }
 
 
-@pytest.fixture
-def aws(tools: Path, tmp_path: Path) -> Iterator[Aws]:
-    """An AWS with nothing in it."""
-    with (tmp_path / "moto.log").open("w") as log:
+@contextlib.contextmanager
+def moto(tools: Path, folder: Path) -> Iterator[Aws]:
+    """Start an AWS of moto's with nothing in it."""
+    with (folder / "moto.log").open("w") as log:
         server = subprocess.Popen(
             [tools / "python", "-m", "tests.template.moto_aws"],
             cwd=ROOT,
@@ -183,9 +190,23 @@ def aws(tools: Path, tmp_path: Path) -> Iterator[Aws]:
         )
         assert server.stdout
         port = server.stdout.readline().strip()
-        assert port, (tmp_path / "moto.log").read_text()
+        assert port, (folder / "moto.log").read_text()
         # By its name: so moto knows that the bucket is in the path.
         yield Aws(f"http://localhost:{port}")
         server.kill()
         server.wait()
         server.stdout.close()
+
+
+@pytest.fixture
+def aws(tools: Path, tmp_path: Path) -> Iterator[Aws]:
+    """An AWS with nothing in it."""
+    with moto(tools, tmp_path) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def shared_aws(tools: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
+    """An AWS that the tests of one file share."""
+    with moto(tools, tmp_path_factory.mktemp("moto")) as one:
+        yield one

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 SNAPSTART_SINCE = (3, 12)
 
 _ON_THE_NETWORK = ("DATABASE_URL", "DATABASE_SECRET_ARN", "DATABASE_TLS")
-_ALIAS = "live"
+#: What a function is invoked by when its versions have snapshots.
+ALIAS = "live"
 _SNAPPED = ("APIHandler", "Worker")
 
 
@@ -157,12 +158,12 @@ def mend_deploy(deployer: Any) -> None:
 def _snap(resources: dict[str, Any]) -> None:
     for name in _SNAPPED:
         resources[name]["Properties"] |= {
-            "AutoPublishAlias": _ALIAS,
+            "AutoPublishAlias": ALIAS,
             # Else a setting that changes would reach no version, and so nobody.
             "AutoPublishAliasAllProperties": True,
             "SnapStart": {"ApplyOn": "PublishedVersions"},
         }
-    alias = f"APIHandlerAlias{_ALIAS}"
+    alias = f"APIHandlerAlias{ALIAS}"
     api = json.dumps(resources["RestAPI"])
     resources["RestAPI"] = json.loads(api.replace("${APIHandler.Arn}", f"${{{alias}}}"))
     resources["APIHandlerInvokePermission"]["Properties"]["FunctionName"] = {"Ref": alias}

@@ -3,13 +3,16 @@
 ``tasks`` is the desk that serves one caller; ``posting`` hands tasks to the queue, ``paging`` cuts
 lists into pages, ``waiting`` waits for a task to change, ``attempts`` tells of a task's attempts.
 ``checks`` holds requests to what only the service knows, ``kinds`` tells which kinds of tasks there
-are, ``keys`` makes and ends keys.
+are. ``admin`` serves operators: ``keys`` makes and ends keys, ``diagnosis`` looks how the service
+fares.
 """
 
 from __future__ import annotations
 
+from chalicelib.service.admin import AdminDesk
+from chalicelib.service.diagnosis import Diagnosis
 from chalicelib.service.keys import KeyService
 from chalicelib.service.posting import Post
 from chalicelib.service.tasks import TaskService
 
-__all__ = ["KeyService", "Post", "TaskService"]
+__all__ = ["AdminDesk", "Diagnosis", "KeyService", "Post", "TaskService"]

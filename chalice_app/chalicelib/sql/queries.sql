@@ -661,6 +661,71 @@ returning id, tenant, name, scopes, key_state(k) as state, created_at, expires_a
 select coalesce(max(version), 0) as version from schema_migrations
 
 
+-- name: read_server
+-- The room that the database has for connections, and its clock. Whoever has no right to see other
+-- roles' sessions sees at least that they are there.
+select extract(epoch from clock_timestamp())::float8 as clock,
+       pg_is_in_recovery() as standby,
+       current_setting('max_connections')::integer as max_connections,
+       current_setting('superuser_reserved_connections')::integer
+           + coalesce(current_setting('reserved_connections', true)::integer, 0) as reserved,
+       (select nullif(rolconnlimit, -1) from pg_roles where rolname = session_user) as role_limit,
+       (select nullif(datconnlimit, -1) from pg_database where datname = current_database())
+           as database_limit,
+       (select count(*)
+          from pg_stat_activity
+         where datid is not null and usesysid is not null
+           and (datname <> current_database()
+                or application_name is distinct from 'chalice-tasks')) as others
+
+
+-- name: read_backlog
+-- What waits, and what the sweeper should have done by now. Counted up to a limit, along an index:
+-- it reads as little of a million rows as of a few thousand. A row without a message tells of its
+-- age by its last change; one that waits for a second look, by when that was due.
+with waiting as (
+    select count(*) as number
+      from (select from tasks where status in ('pending', 'retrying') limit %(most)s) as few
+), processing as (
+    select count(*) as number, count(*) filter (where lease_until < now()) as lost,
+           extract(epoch from now() - min(lease_until) filter (where lease_until < now()))
+               as lost_for
+      from (select lease_until from tasks where status = 'processing' limit %(most)s) as few
+), failed as (
+    select count(*) as number
+      from (select from tasks where status = 'failed' limit %(most)s) as few
+), unsent as (
+    select count(*) as number, extract(epoch from now() - min(since)) as age
+      from (select greatest(coalesce(updated_at, created_at),
+                            run_at - make_interval(secs => %(ahead)s)) as since
+              from tasks
+             where status in ('pending', 'retrying') and dispatch_after = '-infinity'
+               and run_at <= now() + make_interval(secs => %(ahead)s)
+             limit %(most)s) as few
+), presumed as (
+    select count(*) as number, extract(epoch from now() - min(dispatch_after)) as age
+      from (select dispatch_after
+              from tasks
+             where status in ('pending', 'retrying')
+               and dispatch_after <= now() and dispatch_after > '-infinity'
+             order by dispatch_after
+             limit %(most)s) as few
+), late as (
+    select count(*) as number, extract(epoch from now() - min(expires_at)) as age
+      from (select expires_at
+              from tasks
+             where status in ('pending', 'retrying') and expires_at <= now()
+             order by expires_at
+             limit %(most)s) as few
+)
+select waiting.number as waiting, processing.number as processing, failed.number as failed,
+       unsent.number as unsent, coalesce(unsent.age, 0)::float8 as unsent_for,
+       presumed.number as presumed, coalesce(presumed.age, 0)::float8 as presumed_for,
+       processing.lost, coalesce(processing.lost_for, 0)::float8 as lost_for,
+       late.number as late, coalesce(late.age, 0)::float8 as late_for
+  from waiting, processing, failed, unsent, presumed, late
+
+
 -- name: take_all_time
 -- A schema may take longer than the role's own limits allow, and waits for its turn; the limits
 -- come back with the end of the transaction.
