@@ -23,6 +23,10 @@ select c.refusal, c.retry_after, c.replayed, c.created, (c.task).id, (c.task).ki
            rate => %(rate)s, burst => %(burst)s, open_limit => %(open_limit)s) as c
 
 
+-- name: admit_caller
+select tenant, refusal from admit(%(key_id)s, %(proof)s, %(nonce)s, %(scope)s)
+
+
 -- name: get_task
 with caller as materialized (
     select tenant, refusal from admit(%(key_id)s, %(proof)s, %(nonce)s, %(scope)s)
