@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from chalicelib.errors import InvalidSettings
 
@@ -33,8 +42,8 @@ class Settings(BaseModel):
     database_secret_arn: str = Field(
         "",
         pattern=r"^(arn:[^:]+:secretsmanager:[^\s]+)?$",
-        description="The secret, in RDS's form, with the database's user and password; what it "
-        "says wins over `DATABASE_URL`.",
+        description="The whole ARN of the secret, in RDS's form, with the database's user and "
+        "password; what it says wins over `DATABASE_URL`.",
     )
     database_tls: str = Field(
         "",
@@ -138,6 +147,15 @@ class Settings(BaseModel):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="The least severe log line that is written."
     )
+
+    @field_validator("database_secret_arn")
+    @classmethod
+    def _is_whole(cls, arn: str) -> str:
+        # GetSecretValue takes less, but a policy on less matches nothing. Source: AWS Secrets
+        # Manager User Guide, "Troubleshooting", on partial ARNs.
+        if arn and not re.search(r"-[A-Za-z0-9]{6}$", arn):
+            raise ValueError("is not the whole ARN, which ends in a hyphen and six characters")
+        return arn
 
     @model_validator(mode="after")
     def _large_batches_take_time(self) -> Self:

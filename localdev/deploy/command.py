@@ -130,7 +130,7 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         metavar="NAME=VALUE",
         help="of the template: AlarmTopicArn, ApiRateLimit, ApiBurstLimit, AuroraMinCapacity, "
-        "AuroraMaxCapacity; kept from then on",
+        "AuroraMaxCapacity, AuroraZoneA, AuroraZoneB; kept from then on",
     )
     _add_switches(add)
     return parser

@@ -81,7 +81,7 @@ class Options(BaseModel):
         """Return the stage's environment with what will be known when there is a database."""
         if not self.aurora:
             return told
-        secret = {"DATABASE_SECRET_ARN": "arn:aws:secretsmanager:::secret:tasks"}
+        secret = {"DATABASE_SECRET_ARN": "arn:aws:secretsmanager:::secret:tasks-AbCdEf"}
         where = {"DATABASE_URL": "postgresql://tasks_admin@database/tasks", "DATABASE_TLS": "rds"}
         return {**where, **({} if told.get("DATABASE_AUTH") == "iam" else secret), **told}
 
