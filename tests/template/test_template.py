@@ -47,9 +47,9 @@ ON_QUEUES = {
 }
 
 
-def lint(tools: Path, path: Path) -> str:
+def lint(tools: Path, path: Path, *more: str) -> str:
     done = subprocess.run(
-        [tools / "cfn-lint", "--template", path, "--regions", "us-east-1", "eu-west-1"],
+        [tools / "cfn-lint", "--template", path, "--regions", "us-east-1", "eu-west-1", *more],
         env={**os.environ, "AWS_DEFAULT_REGION": "us-east-1"},
         check=False,
         capture_output=True,
@@ -61,7 +61,10 @@ def lint(tools: Path, path: Path) -> str:
 def test_the_linter_of_cloudformation_has_nothing_to_say(
     tools: Path, package: Packaged, tmp_path: Path
 ) -> None:
-    assert lint(tools, package.folder / "sam.json") == ""
+    # It takes the mapping for a part of the worker; SAM makes a resource of it, and the worker
+    # itself would not wait for the queue.
+    beside = ("--ignore-checks", "W3005")
+    assert lint(tools, package.folder / "sam.json", *beside) == ""
     translated = tmp_path / "translated.json"
     translated.write_text(json.dumps(package.translated))
     assert lint(tools, translated) == ""

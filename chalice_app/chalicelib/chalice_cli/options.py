@@ -120,7 +120,7 @@ class Options(BaseModel):
             _snap(template["Resources"])
         if self.pollers:
             events = template["Resources"]["Worker"]["Properties"]["Events"]
-            _poll(events["WorkerSqsEventSource"]["Properties"], self.pollers)
+            poll(events["WorkerSqsEventSource"]["Properties"], self.pollers)
 
 
 def read(config: Any) -> Options:
@@ -169,7 +169,8 @@ def _snap(resources: dict[str, Any]) -> None:
     resources["APIHandlerInvokePermission"]["Properties"]["FunctionName"] = {"Ref": alias}
 
 
-def _poll(event: dict[str, Any], pollers: Pollers) -> None:
+def poll(event: dict[str, Any], pollers: Pollers) -> None:
+    """Give a mapping pollers of its own, in place of a maximum concurrency."""
     # AWS takes one of the two. Source: AWS Lambda Developer Guide, "Configuring scaling behavior
     # for SQS event source mappings".
     event.pop("ScalingConfig", None)
