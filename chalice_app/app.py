@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 chalice_cli.mend()
 settings = Settings.from_env()
 app = Chalice(app_name="tasks", configure_logs=False)
+app.register_middleware(runtime.accompany, "all")
+app.register_middleware(web.tell, "http")
 app.register_middleware(web.plain_errors_as_problems, "http")
 
 

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import logging
 import threading
+from contextlib import contextmanager, nullcontext
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from chalicelib import access, handlers, logs, migrations, tracing
 from chalicelib.db import RDS_ROOTS, Address, Database, SecretAddress
 from chalicelib.errors import StoreUnavailable
+from chalicelib.metrics import Metrics
 from chalicelib.queue import TaskQueue
 from chalicelib.schemas import Health
 from chalicelib.service import KeyService, Post, TaskService, kinds_of
-from chalicelib.settings import Settings
+from chalicelib.settings import Settings, tracing_header
 from chalicelib.store import ClientStore, KeyStore, Store
 from chalicelib.sweeper import Sweeper
 from chalicelib.worker import Alarm, Invocation, Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from chalicelib.registry import Context, Registry
     from chalicelib.schemas import Kinds
     from chalicelib.task import Task
+
+logger = logging.getLogger(__name__)
 
 
 class Runtime:
@@ -37,6 +42,8 @@ class Runtime:
     ) -> None:
         """Take the settings; a test may bring a queue or handlers of its own."""
         self.settings = settings
+        self.metrics = _metrics(settings, registry)
+        self._cold = True
         self.database = Database(
             _address(settings),
             connections=settings.database_connections,
@@ -56,6 +63,23 @@ class Runtime:
         self.keys = KeyService(KeyStore(query))
         self.worker = Worker(self.store, self.queue, run, settings)
         self.sweeper = Sweeper(self.store, self.queue, settings)
+
+    @contextmanager
+    def invocation(self, context: Any) -> Iterator[None]:
+        """Let each line that is logged inside the block tell of the invocation it belongs to.
+
+        Takes Lambda's context. The metrics of the invocation are told at the end.
+        """
+        facts = {
+            "function": context.function_name,
+            "request_id": context.aws_request_id,
+            "trace_id": logs.trace_id(tracing_header()),
+        }
+        with logs.bound(**facts), self.metrics.invocation() if self.metrics else nullcontext():
+            if self._cold:
+                self._cold = False
+                logger.info("cold_start")
+            yield
 
     def serve(self, authorization: str | None) -> TaskService:
         """Return the desk for whoever sent this header; raises Unauthorized."""
@@ -99,10 +123,23 @@ class Runtime:
 def current() -> Runtime:
     """Return the runtime of this process, built from the environment once."""
     settings = Settings.from_env()
-    logs.configure(settings.log_level)
     if settings.tracing == "xray":
         tracing.enable()
-    return Runtime(settings)
+    runtime = Runtime(settings)
+    logs.configure(settings.log_level, *([runtime.metrics] if runtime.metrics else []))
+    return runtime
+
+
+def accompany(event: Any, proceed: Callable[[Any], Any]) -> Any:
+    """Have an event of any sort worked as an invocation; a middleware of Chalice's."""
+    with current().invocation(getattr(event, "lambda_context", None) or event.context):
+        return proceed(event)
+
+
+def _metrics(settings: Settings, registry: Registry) -> Metrics | None:
+    if settings.metrics == "off":
+        return None
+    return Metrics(settings.metrics_namespace, settings.metrics_stage, registry.kinds)
 
 
 def _kind(task: Task, context: Context) -> str:  # noqa: ARG001  (called like a handler)

@@ -74,7 +74,7 @@ def test_what_is_wrong_with_a_body_is_told_without_its_values(
 def test_a_message_of_a_stranger_is_reported_without_its_body(api: Api, heard: Heard) -> None:
     api.queue.put(CANARY)
     front_door.work({"Records": api.queue.receive()}, FakeContext())
-    assert heard.events() == ["message_unreadable"]
+    assert heard.events()[-1] == "message_unreadable"
     assert CANARY not in _lines(heard)
 
 

@@ -16,6 +16,8 @@ from chalicelib.settings import Settings
 
 #: What app.py declares by; a function would have another value than its mapping.
 _DECLARED = ("queue_name", "batch_size", "batch_window", "maximum_concurrency")
+#: Settings that policies and templates name.
+_FILLED_IN = ("queue_name", "database_secret_arn", "metrics_namespace")
 #: Lambda's mark: what is unsafe there is not deployed.
 _IN_LAMBDA = {"AWS_LAMBDA_FUNCTION_NAME": "any"}
 _TOKEN = re.compile(r"\$\{([A-Z_]+)\}")
@@ -52,6 +54,17 @@ def mend_template(package: Any) -> None:
     merger.process = merging
 
 
+def mend_environment(configuration: Any) -> None:
+    """Mend ``chalice.config``, so that each function is told the stage that it is of."""
+    whole = configuration.Config
+    told = whole.environment_variables
+
+    def telling(self: Any) -> dict[str, str]:
+        return {**told.fget(self), "METRICS_STAGE": self.chalice_stage}
+
+    whole.environment_variables = property(telling)
+
+
 def mend_logs(appgraph: Any) -> None:
     """Mend ``chalice.deploy.appgraph``, which misnames the log group of the API's function."""
     builder = appgraph.ApplicationGraphBuilder
@@ -80,7 +93,7 @@ def names(config: Any) -> dict[str, str]:
                 f"{name.upper()} is set in this shell, but not for the stage "
                 f"{config.chalice_stage}; unset it, or put it into .chalice/config.json."
             )
-    values = {"QUEUE_NAME": told.queue_name, "DATABASE_SECRET_ARN": told.database_secret_arn}
+    values = {name.upper(): getattr(told, name) for name in _FILLED_IN}
     return {"STAGE": config.chalice_stage, **{name: told for name, told in values.items() if told}}
 
 

@@ -95,7 +95,10 @@ class TaskService:
         if "payload" in columns:
             self._check_payload(task_id, columns["payload"])
         found = self._store.update_task(task_id, columns, versions=versions)
-        logger.info("task_changed", extra={"task_id": task_id, "fields": sorted(columns)})
+        logger.info(
+            "task_changed",
+            extra={"task_id": task_id, "kind": found.task.kind, "fields": sorted(columns)},
+        )
         if found.moved:
             self._post.send_near([found])
         return TaskView.of(found.task, found.wait)
@@ -106,20 +109,23 @@ class TaskService:
         Raises IllegalMove for a finished task, and TaskNotFound.
         """
         task = self._store.cancel_task(task_id)
-        logger.info("task_cancel_requested", extra={"task_id": task.id, "status": task.status})
+        logger.info(
+            "task_cancel_requested",
+            extra={"task_id": task.id, "kind": task.kind, "status": task.status},
+        )
         return TaskView.of(task)
 
     def retry(self, task_id: int) -> TaskView:
         """Give a failed or cancelled task new attempts; raises IllegalMove and TaskNotFound."""
         found = self._store.retry_task(task_id)
-        logger.info("task_retried_by_hand", extra={"task_id": task_id})
+        logger.info("task_retried_by_hand", extra={"task_id": task_id, "kind": found.task.kind})
         self._post.send([found.letter()])
         return TaskView.of(found.task)
 
     def retry_many(self, query: RetryMany) -> Retried:
         """Give new attempts to those that fit the filter, up to its limit, the oldest first."""
         letters, more = self._store.retry_tasks(**query.model_dump())
-        logger.info("tasks_retried_by_hand", extra={"count": len(letters)})
+        logger.info("tasks_retried_by_hand", extra={"tasks": len(letters)})
         self._post.send(letters)
         ids = [letter.id for letter in letters]
         return Retried(ids=ids, more=more)

@@ -12,6 +12,7 @@ from chalicelib.web.endpoint import Operation, endpoint
 from chalicelib.web.openapi import description
 from chalicelib.web.pages import file, html_file, page
 from chalicelib.web.problems import STATUS, kebab, plain_errors_as_problems
+from chalicelib.web.requests import tell
 
 __all__ = [
     "STATUS",
@@ -24,4 +25,5 @@ __all__ = [
     "kebab",
     "page",
     "plain_errors_as_problems",
+    "tell",
 ]
