@@ -23,6 +23,7 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 #: Source: AWS X-Ray Developer Guide, "Tracing header".
 _TRACE_ID = re.compile(r"(?:^|Root=)(1-[0-9a-f]{8}-[0-9a-f]{24})(?:$|;)")
 
+_encode = json.JSONEncoder(default=str).encode
 _bound: ContextVar[Mapping[str, Any]] = ContextVar("bound", default=MappingProxyType({}))
 
 
@@ -31,16 +32,17 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line; an exception is named with its place in the code, not its text."""
+        moment = datetime.fromtimestamp(record.created, UTC).replace(tzinfo=None)
         line: dict[str, Any] = {
-            "time": datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            "time": f"{moment.isoformat(timespec='microseconds')}Z",
             "level": record.levelname,
             "event": record.getMessage(),
             **_bound.get(),
         }
-        line |= {key: value for key, value in vars(record).items() if key not in _STANDARD}
+        line |= _known({key: it for key, it in vars(record).items() if key not in _STANDARD})
         if record.exc_info and record.exc_info[1]:
-            line |= _safe(record.exc_info[1])
-        return json.dumps({key: it for key, it in line.items() if it is not None}, default=str)
+            line |= _known(_safe(record.exc_info[1]))
+        return _encode(line)
 
 
 def configure(level: str, *watchers: logging.Handler) -> None:
@@ -67,7 +69,7 @@ def bound(**facts: Any) -> Iterator[None]:
     A thread that is begun there has them if it runs in a copy of the context
     (contextvars.copy_context).
     """
-    token = _bound.set({**_bound.get(), **facts})
+    token = _bound.set({**_bound.get(), **_known(facts)})
     try:
         yield
     finally:
@@ -83,6 +85,10 @@ def trace_id(header: str | None) -> str | None:
     """Return the trace id in a tracing header, or in the text itself; None if there is none."""
     found = _TRACE_ID.search(header or "")
     return found[1] if found else None
+
+
+def _known(facts: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in facts.items() if value is not None}
 
 
 def _safe(error: BaseException) -> dict[str, Any]:

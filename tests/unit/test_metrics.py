@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chalicelib.logs import JsonLines, bound
+from chalicelib.logs import bound
 from chalicelib.metrics import BY_KIND, BY_STAGE, TOLD_BY, Metrics
 from chalicelib.settings import Settings
 from tests.house import logged
@@ -32,8 +32,7 @@ def metrics() -> Iterator[Metrics]:
 
 def told(heard: Heard) -> list[dict[str, Any]]:
     """Return the documents that were logged, each checked against the specification."""
-    found = [record for record in heard.records if record.getMessage() == "metrics"]
-    documents = [json.loads(JsonLines().format(record)) for record in found]
+    documents = heard.told("metrics")
     for document in documents:
         check(document)
     return documents
