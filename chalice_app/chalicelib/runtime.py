@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib import access, handlers, logs, migrations, tracing
 from chalicelib.db import RDS_ROOTS, Address, Database, SecretAddress
-from chalicelib.errors import StoreUnavailable
+from chalicelib.errors import BatchPartiallyFailed, ServiceError, StoreUnavailable
 from chalicelib.metrics import Metrics
 from chalicelib.queue import TaskQueue
 from chalicelib.schemas import Health
@@ -68,7 +68,8 @@ class Runtime:
     def invocation(self, context: Any) -> Iterator[None]:
         """Let each line that is logged inside the block tell of the invocation it belongs to.
 
-        Takes Lambda's context. The metrics of the invocation are told at the end.
+        Takes Lambda's context. The metrics of the invocation are told at the end. Raises what is
+        raised inside, but a ServiceError for what is none.
         """
         facts = {
             "function": context.function_name,
@@ -79,7 +80,8 @@ class Runtime:
             if self._cold:
                 self._cold = False
                 logger.info("cold_start")
-            yield
+            with _discreet():
+                yield
 
     def serve(self, authorization: str | None) -> TaskService:
         """Return the desk for whoever sent this header; raises Unauthorized."""
@@ -134,6 +136,20 @@ def accompany(event: Any, proceed: Callable[[Any], Any]) -> Any:
     """Have an event of any sort worked as an invocation; a middleware of Chalice's."""
     with current().invocation(getattr(event, "lambda_context", None) or event.context):
         return proceed(event)
+
+
+@contextmanager
+def _discreet() -> Iterator[None]:
+    try:
+        yield
+    except BatchPartiallyFailed:
+        raise  # which is how the mapping is told
+    except Exception as error:
+        logger.exception("invocation_failed")
+        if isinstance(error, ServiceError):
+            raise
+        # Lambda writes the text of what is raised into the log, and it may quote a client.
+        raise ServiceError from None
 
 
 def _metrics(settings: Settings, registry: Registry) -> Metrics | None:

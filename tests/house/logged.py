@@ -56,8 +56,9 @@ def read(call: ast.Call, function: ast.FunctionDef) -> Line:
     if event == METRICS:
         return Line(METRICS, "INFO", frozenset())
     fields = keys(named["extra"], function) if "extra" in named else set()
-    fields |= EXCEPTION if "exc_info" in named else set()
-    return Line(event, "by status" if method == "log" else method.upper(), frozenset(fields))
+    fields |= EXCEPTION if "exc_info" in named or method == "exception" else set()
+    level = {"log": "by status", "exception": "ERROR"}.get(method, method.upper())
+    return Line(event, level, frozenset(fields))
 
 
 def keys(node: ast.expr | None, function: ast.FunctionDef) -> set[str]:
