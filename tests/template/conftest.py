@@ -63,6 +63,8 @@ CONFIGURED = {
         "QUEUE_NAME": "interview-queue-test",
         "DATABASE_SECRET_ARN": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:tasks-AbCdEf",
         "DATABASE_TLS": "rds",
+        "METRICS": "emf",
+        "METRICS_STAGE": "prod",
     },
 }
 

@@ -48,6 +48,9 @@ def mend_template(package: Any) -> None:
     def merging(self: Any, template: dict[str, Any], config: Any, *rest: Any) -> None:
         merge(self, template, config, *rest)
         whole = filled(template, names(config))
+        for resource in whole["Resources"].values():
+            if resource["Type"] == "AWS::CloudWatch::Dashboard":
+                _as_text(resource["Properties"])
         template.clear()
         template.update(whole)
 
@@ -104,6 +107,11 @@ def granted(statements: list[Any], known: dict[str, str]) -> list[Any]:
         for one in statements
         if known.keys() >= set(_TOKEN.findall(json.dumps(one)))
     ]
+
+
+def _as_text(dashboard: dict[str, Any]) -> None:
+    # CloudFormation takes text; as JSON in JSON nobody could read it.
+    dashboard["DashboardBody"] = {"Fn::Sub": json.dumps(dashboard["DashboardBody"])}
 
 
 def filled(part: Any, known: dict[str, str]) -> Any:
