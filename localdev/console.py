@@ -188,4 +188,5 @@ def _is_noise(event: dict[str, Any]) -> bool:
     idle = event["event"] == "sweep_finished" and not any(
         value for key, value in event.items() if key not in _HIDDEN and key != "duration_ms"
     )
-    return idle or event["event"] in {"mapping_ready", "cold_start", "metrics"}
+    probe = event.get("route") in {"/healthz", "/readyz"} and event.get("level") == "INFO"
+    return idle or probe or event["event"] in {"mapping_ready", "cold_start", "metrics"}

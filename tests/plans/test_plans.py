@@ -231,3 +231,14 @@ def test_a_claim_reads_no_more_than_the_rows_it_takes(table: Any) -> None:
     )
     # For each row: itself, and a way down each of some ten indexes.
     assert pages < 10 * 60
+
+
+def test_the_lag_of_the_outbox_is_read_off_the_first_rows_of_an_index(table: Any) -> None:
+    table.execute(
+        "insert into tasks (tenant, title, dispatch_after)"
+        " select 'late', 'x', '-infinity' from generate_series(1, 20000)"
+    )
+    table.execute("analyze tasks")
+    pages, _, plan = explained(table, "read_outbox_lag")
+    assert pages < MOST_PAGES
+    assert "tasks_to_dispatch" in plan

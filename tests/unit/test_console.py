@@ -64,11 +64,14 @@ def test_what_tells_nothing_new_is_shown_in_json_only() -> None:
         "outbox_lag_s": 0.0,
         "duration_ms": 3.5,
     }
+    probe = ANSWERED | {"route": "/readyz"}
     quiet: list[dict[str, Any]] = [
+        probe,
         idle,
         {"event": "cold_start", "function": "worker"},
         {"event": "metrics", "_aws": {}},
     ]
     assert shown(io.StringIO(), *quiet) == ""
-    assert len(shown(io.StringIO(), *quiet, raw=True).splitlines()) == 3
+    assert len(shown(io.StringIO(), *quiet, raw=True).splitlines()) == 4
+    assert "status=503" in shown(io.StringIO(), probe | {"level": "ERROR", "status": 503})
     assert "outbox_lag_s=9.5" in shown(io.StringIO(), idle | {"outbox_lag_s": 9.5})
