@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 #: Most values of one metric in one line. Source: as above.
 MOST_VALUES = 100
+#: Those that log here are not of the service, whatever they call their events.
+_HANDLERS = "chalicelib.handlers"
 #: What stands for a kind that no handler declares: the names of kinds stay bounded.
 UNKNOWN = "unknown"
 
@@ -85,7 +87,7 @@ class Metrics(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Add what an event tells; outside of an invocation it tells nothing."""
         told, collected = TOLD_BY.get(str(record.msg)), _collected.get()
-        if told is None or collected is None:
+        if told is None or collected is None or record.name.startswith(_HANDLERS):
             return
         kind = getattr(record, "kind", UNKNOWN)
         of_kind = collected.by_kind[kind if kind in self._kinds else UNKNOWN]

@@ -130,6 +130,13 @@ def test_an_invocation_that_has_nothing_to_tell_is_silent(metrics: Metrics, hear
     assert told(heard) == []
 
 
+def test_what_a_handler_calls_its_own_events_is_not_counted(metrics: Metrics, heard: Heard) -> None:
+    own = logging.getLogger("chalicelib.handlers.mail")
+    with metrics.invocation():
+        own.info("task_completed", extra={"kind": ["mail"], "duration_ms": "long"})
+    assert told(heard) == []
+
+
 def test_an_invocation_that_raises_tells_what_it_did(metrics: Metrics, heard: Heard) -> None:
     def work() -> None:
         log("task_completed", kind="mail", duration_ms=1)
