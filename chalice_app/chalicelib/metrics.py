@@ -6,7 +6,6 @@ Source: Amazon CloudWatch User Guide, "Specification: Embedded metric format".
 from __future__ import annotations
 
 import logging
-import time
 from collections import defaultdict
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -15,6 +14,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    Texts = dict[str, str]
+    Values = dict[str, list[float]]
 
 logger = logging.getLogger(__name__)
 
@@ -61,14 +63,15 @@ TOLD_BY: dict[str, dict[str, str | int]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Collected:
-    """The values of one invocation: those of tasks by kind, and the others."""
+    """The values of one invocation: those of tasks by kind, and the others; when the last came."""
 
     by_kind: defaultdict[str, defaultdict[str, list[float]]] = field(
         default_factory=lambda: defaultdict(lambda: defaultdict(list))
     )
     by_stage: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    moment: float = 0.0
 
 
 _collected: ContextVar[Collected | None] = ContextVar("collected", default=None)
@@ -89,6 +92,7 @@ class Metrics(logging.Handler):
         told, collected = TOLD_BY.get(str(record.msg)), _collected.get()
         if told is None or collected is None or record.name.startswith(_HANDLERS):
             return
+        collected.moment = record.created
         kind = getattr(record, "kind", UNKNOWN)
         of_kind = collected.by_kind[kind if kind in self._kinds else UNKNOWN]
         for name, what in told.items():
@@ -105,21 +109,23 @@ class Metrics(logging.Handler):
             yield
         finally:
             _collected.reset(token)
-            for kind, values in collected.by_kind.items():
-                self._tell(values, BY_KIND, {"Stage": self._stage, "Kind": kind})
-            self._tell(collected.by_stage, BY_STAGE, {"Stage": self._stage})
+            for dimensions, units, values in self._groups(collected):
+                self._tell(dimensions, units, values, collected.moment)
 
-    def _tell(
-        self, values: dict[str, list[float]], units: dict[str, str], dimensions: dict[str, str]
-    ) -> None:
+    def _groups(self, collected: Collected) -> Iterator[tuple[Texts, Texts, Values]]:
+        for kind, values in collected.by_kind.items():
+            yield {"Stage": self._stage, "Kind": kind}, BY_KIND, values
+        yield {"Stage": self._stage}, BY_STAGE, collected.by_stage
+
+    def _tell(self, dimensions: Texts, units: Texts, values: Values, moment: float) -> None:
+        sets = [["Stage"], ["Stage", "Kind"]] if "Kind" in dimensions else [["Stage"]]
         sums = {name: sum(some) for name, some in values.items() if units[name] == COUNT}
-        lists = {name: some for name, some in values.items() if units[name] != COUNT}
-        longest = max(map(len, lists.values()), default=0)
-        for start in range(0, max(longest, 1 if sums else 0), MOST_VALUES):
-            some = {name: all_[start : start + MOST_VALUES] for name, all_ in lists.items()}
-            members = (sums if start == 0 else {}) | {k: v for k, v in some.items() if v}
+        rest = {name: some for name, some in values.items() if units[name] != COUNT}
+        while sums or rest:
+            members = {**sums, **{name: some[:MOST_VALUES] for name, some in rest.items()}}
             metrics = [{"Name": name, "Unit": units[name]} for name in members]
-            sets = [["Stage"], ["Stage", "Kind"]] if "Kind" in dimensions else [["Stage"]]
             directive = {"Namespace": self._namespace, "Dimensions": sets, "Metrics": metrics}
-            about = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]}
+            about = {"Timestamp": int(moment * 1000), "CloudWatchMetrics": [directive]}
             logger.info("metrics", extra={"_aws": about, **dimensions, **members})
+            left = {name: some[MOST_VALUES:] for name, some in rest.items()}
+            sums, rest = {}, {name: some for name, some in left.items() if some}
