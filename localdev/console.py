@@ -50,6 +50,7 @@ _KNOWN = {
     "cold_start": ("·", _GREY, "a new process took its first event"),
     "metrics": ("·", _GREY, "metrics"),
     "invocation_failed": ("✗", _RED, "invocation failed"),
+    "tracing_failed": ("!", _YELLOW, "a span could not be made or sent; told once"),
     "queue_unreachable": ("!", _RED, "SQS cannot be reached; polling goes on"),
     "queue_reachable": ("✓", _GREEN, "SQS is back"),
 }

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import sys
 import traceback
 from contextlib import contextmanager
@@ -20,9 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-#: Source: AWS X-Ray Developer Guide, "Tracing header".
-_TRACE_ID = re.compile(r"(?:^|Root=)(1-[0-9a-f]{8}-[0-9a-f]{24})(?:$|;)")
-
 _encode = json.JSONEncoder(default=str).encode
 _bound: ContextVar[Mapping[str, Any]] = ContextVar("bound", default=MappingProxyType({}))
 
@@ -79,12 +75,6 @@ def bound(**facts: Any) -> Iterator[None]:
 def milliseconds(seconds: float) -> float:
     """Return a duration as log lines tell it."""
     return round(seconds * 1000, 1)
-
-
-def trace_id(header: str | None) -> str | None:
-    """Return the trace id in a tracing header, or in the text itself; None if there is none."""
-    found = _TRACE_ID.search(header or "")
-    return found[1] if found else None
 
 
 def _known(facts: dict[str, Any]) -> dict[str, Any]:

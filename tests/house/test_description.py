@@ -129,7 +129,6 @@ def test_a_key_is_asked_for_where_the_description_says_so() -> None:
     assert open_to_all == {
         "/healthz",
         "/readyz",
-        "/kinds",
         "/openapi.json",
         "/docs",
         "/docs/viewer.js",

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from chalicelib.metrics import TOLD_BY, Metrics
+from tests.costs import PAGE, Bill
 from tests.house import logged
 from tests.tree import ROOT
 
@@ -139,7 +140,7 @@ def watched() -> set[Metric]:
 def shown() -> set[Metric]:
     """Return the service's own metrics that the dashboard shows."""
     found: set[Metric] = set()
-    for widget in RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["widgets"]:
+    for widget in RESOURCES["TasksDashboard"]["Properties"]["DashboardBody"]["widgets"]:
         for source, *rest in widget["properties"].get("metrics", ()):
             if source == OURS:
                 name, *dimensions = (one for one in rest if isinstance(one, str))
@@ -186,7 +187,7 @@ def test_what_the_metrics_are_counted_to_cost_is_how_many_there_are(emitted: Doc
 def test_every_alarm_is_told_and_is_on_the_dashboard() -> None:
     named = {name.removeprefix("tasks-${STAGE}-") for name in alarms()}
     assert sorted(row[0].strip("`") for row in rows("Alarms")) == sorted(named)
-    widgets = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["widgets"]
+    widgets = RESOURCES["TasksDashboard"]["Properties"]["DashboardBody"]["widgets"]
     [arns] = [one["properties"]["alarms"] for one in widgets if one["type"] == "alarm"]
     assert {arn.rpartition(":")[2] for arn in arns} == alarms().keys()
 
@@ -196,3 +197,9 @@ def test_what_an_alarm_says_to_look_for_is_logged_or_measured(row: list[str]) ->
     names = set(re.findall(r"`([a-z]+(?:_[a-z]+)+)`", row[2]))
     known = {line.event for line in logged.lines()}
     assert names <= known
+
+
+def test_what_the_costs_count_is_how_many_metrics_there_are(emitted: Documents) -> None:
+    month = Bill(PAGE.read_text(encoding="utf-8")).month
+    assert month["metrics in a month with one kind"] == len(emitted.metrics)
+    assert month["dashboards"] == 1

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import psycopg2
 import pytest
 
+from chalicelib.access import ANYBODY
 from chalicelib.db import Database
 from chalicelib.errors import StoreUnavailable
 from chalicelib.queue import Message
@@ -238,6 +239,44 @@ def test_batches_that_overlap_in_opposite_order_never_dead_lock(world: World) ->
     for thread in threads:
         thread.join()
     assert failures == []
+
+
+MANY: dict[str, dict[str, Any]] = {
+    "retry_tasks": {
+        **dict.fromkeys(("kind", "tag", "text", "created_before")),
+        "after": datetime.min.replace(tzinfo=UTC),
+        "after_id": 0,
+        "most": 1000,
+        **ANYBODY.proof(),
+        "status": "failed",
+        "limit": 1000,
+        "more": 3,
+        "grace": 120.0,
+    },
+    "mark_unsent": {"ids": None, "ahead": 900.0},
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "status"), [("retry_tasks", "failed"), ("mark_unsent", "pending")]
+)
+def test_what_changes_many_rows_locks_them_in_the_order_of_a_claim(
+    world: World, name: str, status: str
+) -> None:
+    """It waits for the first row, so it may not have locked any of the others yet."""
+    times = [world.table.at(-n) for n in range(20)]
+    ids = [world.table.arrange(status, created_at=at, dispatch_after=at) for at in times]
+    database = Database(world.settings.database_url + ONE_BY_ONE)
+    with psycopg2.connect(world.settings.database_url) as held, held.cursor() as cursor:
+        cursor.execute("select 1 from tasks where id = %s for update", [ids[0]])
+        thread = threading.Thread(target=database.query, args=[name], kwargs=MANY[name])
+        thread.start()
+        _wait_for_lock(world, 1)
+        free = world.table.run("select id from tasks order by id for update skip locked")
+    held.close()
+    thread.join()
+    database.close()
+    assert [row["id"] for row in free] == ids[1:]
 
 
 def _wait_for_lock(world: World, sessions: int) -> None:

@@ -25,7 +25,7 @@ def reviewed(template: dict[str, Any]) -> str:
     body = api["DefinitionBody"]
     body["paths"] = {path: sorted(methods) for path, methods in body["paths"].items()}
     api["GatewayResponses"] = sorted(api["GatewayResponses"])  # resources.json has them in full
-    dashboard = whole["Resources"]["Dashboard"]["Properties"]
+    dashboard = whole["Resources"]["TasksDashboard"]["Properties"]
     widgets = json.loads(dashboard["DashboardBody"]["Fn::Sub"])["widgets"]
     dashboard["DashboardBody"] = [widget["properties"]["title"] for widget in widgets]  # the same
     text = json.dumps(whole, indent=2, sort_keys=True)

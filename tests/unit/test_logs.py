@@ -18,8 +18,6 @@ from chalicelib import logs
 from chalicelib.errors import QueueUnavailable
 from chalicelib.logs import JsonLines
 
-TRACE = "1-5759e988-bd862e3fe1be46a994272793"
-
 
 def line(level: int = logging.INFO, error: BaseException | None = None, **extra: Any) -> Any:
     info = (type(error), error, error.__traceback__) if error else None
@@ -94,24 +92,6 @@ def test_a_thread_has_what_is_bound_if_it_runs_in_a_copy_of_the_context() -> Non
             thread.start()
             thread.join()
     assert [one.get("task_id") for one in told] == [7, None]
-
-
-@pytest.mark.parametrize(
-    ("header", "found"),
-    [
-        (f"Root={TRACE};Parent=53995c3f42cd8ad8;Sampled=1", TRACE),
-        (f"Self=1-67891234-12456789abcdef012345678;Root={TRACE}", TRACE),
-        (TRACE, TRACE),
-        (None, None),
-        ("", None),
-        ("Root=canary;Parent=1", None),
-        (f"{TRACE}canary", None),
-    ],
-)
-def test_a_trace_id_is_read_from_a_header_and_nothing_else_is_taken_for_one(
-    header: str | None, found: str | None
-) -> None:
-    assert logs.trace_id(header) == found
 
 
 def test_a_durations_unit_is_the_millisecond() -> None:

@@ -144,7 +144,3 @@ class Store:
     def purge_idempotency_keys(self, *, age: float, limit: int) -> int:
         """Forget up to ``limit`` Idempotency-Keys older than ``age`` seconds; return how many."""
         return len(self._query("purge_idempotency_keys", age=age, limit=limit))
-
-    def read_schema_version(self) -> int:
-        """Return the number of the newest migration that was applied (0: none)."""
-        return int(self._query("read_schema_version")[0]["version"])

@@ -30,6 +30,7 @@ from chalicelib.errors import (
     UnsupportedMediaType,
 )
 from chalicelib.web.answers import Headers, path
+from chalicelib.web.headers import MERGE_PATCH
 from chalicelib.web.requests import request_id
 
 if TYPE_CHECKING:
@@ -59,6 +60,12 @@ STATUS: dict[type[Exception], int] = {
     Unavailable: 503,
 }
 
+#: Members that some problems have besides those of RFC 9457.
+EXTENSIONS = ("errors", "unnamed", "current")
+
+#: How to give a key (RFC 6750, section 3); what was wrong with the one given comes behind it.
+CHALLENGE = 'Bearer realm="tasks"'
+
 
 def problem(error: ServiceError, request: Request) -> Response:
     """Turn an error into an RFC 9457 reply; what went wrong inside is logged, not shown."""
@@ -74,7 +81,7 @@ def problem(error: ServiceError, request: Request) -> Response:
         "instance": path(request),
         "request_id": request_id(request),
     }
-    content |= {key: error.context[key] for key in ("errors", "current") if key in error.context}
+    content |= {name: error.context[name] for name in EXTENSIONS if name in error.context}
     return Response(json.dumps(content), status_code=status, headers=_headers(error))
 
 
@@ -86,7 +93,14 @@ def _headers(error: ServiceError) -> Headers:
         case TooManyRequests():
             headers["Retry-After"] = str(error.context["wait"])
         case Unauthorized():
-            headers["WWW-Authenticate"] = 'Bearer realm="tasks"'
+            tried = "" if error.context.get("untried") else ', error="invalid_token"'
+            headers["WWW-Authenticate"] = CHALLENGE + tried
+        case Forbidden():
+            headers["WWW-Authenticate"] = CHALLENGE + ', error="insufficient_scope"'
+        case UnsupportedMediaType(context={"taken": taken}):
+            headers["Accept"] = ", ".join(taken)
+            if MERGE_PATCH in taken:
+                headers["Accept-Patch"] = ", ".join(taken)
         case _:
             pass
     return headers

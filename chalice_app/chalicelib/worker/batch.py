@@ -6,8 +6,6 @@ import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from chalicelib import logs
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -65,7 +63,7 @@ class Batch:
             "kind": task.kind,
             "attempt": task.attempts_spent,
             "message_id": message.id,
-            "trace_id": logs.trace_id(message.trace_id),
+            "trace_id": message.trace_id,
         }
 
     def firsts(self) -> list[Message]:

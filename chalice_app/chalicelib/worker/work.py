@@ -144,7 +144,12 @@ class Worker:
             if not self._store.renew_lease(task.id, token=batch.token, lease=lease):
                 raise Stopped
 
-        return Context(idempotency_key=f"task-{task.id}", remaining=remaining, heartbeat=heartbeat)
+        return Context(
+            idempotency_key=f"task-{task.id}",
+            remaining=remaining,
+            heartbeat=heartbeat,
+            trace=batch.messages[task.id][0].trace,
+        )
 
     def _attempt(self, task: Task, batch: Batch) -> Attempted:
         facts = batch.facts(task)
