@@ -120,3 +120,25 @@ def test_a_change_that_waited_for_an_attempt_to_fail_leaves_its_backoff(api: Api
     assert (row["status"], row["title"]) == ("retrying", "t")
     assert (row["run_at"] - row["updated_at"]).total_seconds() > HOUR
     assert row["dispatch_after"] >= row["run_at"]
+
+
+ENDED = {
+    "cancel": """
+        update tasks set status = 'retrying', lease_until = null, updated_at = now() where id = %s
+    """,
+    "retry": """
+        update tasks set status = 'failed', error = '{"code": "exception"}', lease_until = null,
+                         updated_at = now(), finished_at = now() where id = %s
+    """,
+    "delete": """
+        update tasks set status = 'completed', lease_until = null, updated_at = now(),
+                         finished_at = now() where id = %s
+    """,
+}
+
+
+@pytest.mark.parametrize("move", ENDED)
+def test_a_move_that_the_end_of_an_attempt_made_legal_is_made(api: Api, move: str) -> None:
+    number = api.table.arrange("processing")
+    answer = after(api, number, ENDED[move], lambda: ask(api, move, number))
+    assert answer.status_code in (200, 204), answer.body

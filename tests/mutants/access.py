@@ -21,6 +21,7 @@ SCOPELESS = "a key without the scope"
 #: The statements that carry a client's key, each with a route that runs it.
 CLIENTS = {
     "insert_tasks": "POST /tasks",
+    "admit_caller": "GET /kinds",
     "get_task": "GET /tasks/{task_id}",
     "get_attempts": "GET /tasks/{task_id}/attempts",
     "list_tasks": "GET /tasks",
@@ -30,7 +31,8 @@ CLIENTS = {
     "retry_tasks": "POST /tasks/retry",
     "delete_task": "DELETE /tasks/{task_id}",
 }
-READS = {"get_task", "get_attempts", "list_tasks"}
+SCOPED = {"admit_caller", "get_task"}
+READS = {"admit_caller", "get_task", "get_attempts", "list_tasks"}
 
 
 def _stranger(route: str, who: str) -> Callable[..., Any]:
@@ -62,7 +64,7 @@ def _refusals() -> dict[str, Mutant]:
             _stranger(route, "a revoked key"),
         )
         right, wrong = ("read", "write") if statement in READS else ("write", "read")
-        asked = "%(scope)s" if statement == "get_task" else f"'tasks:{right}'"
+        asked = "%(scope)s" if statement in SCOPED else f"'tasks:{right}'"
         found[f"{statement} asks for another scope"] = Mutant(
             statement, asked, f"'tasks:{wrong}'", SCOPELESS, _scopeless(route)
         )

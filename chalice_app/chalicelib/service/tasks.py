@@ -13,7 +13,6 @@ from chalicelib.errors import (
     EnqueueFailed,
     InvalidRequest,
     ServiceError,
-    TaskNotFound,
     TooManyRequests,
 )
 from chalicelib.schemas import Attempts, Batch, Created, Kinds, Retried, TaskPage, TaskView
@@ -33,9 +32,6 @@ if TYPE_CHECKING:
     from chalicelib.schemas import ListQuery, NewBatch, NewTask, RetryMany, TaskChanges
     from chalicelib.service.posting import Post
     from chalicelib.store import ClientStore, Creation, Found, Versions
-
-#: An id that no task has.
-NOBODY = 0
 
 logger = logging.getLogger(__name__)
 
@@ -160,8 +156,7 @@ class TaskService:
 
     def kinds(self) -> Kinds:
         """Return every kind that has a handler."""
-        with contextlib.suppress(TaskNotFound):
-            self._store.get_task(NOBODY)  # a key is known to statements alone
+        self._store.admit_caller("tasks:read")
         return kinds_of(self._registry)
 
     def _wait(self, made: Found, until: float) -> tuple[Found, bool]:

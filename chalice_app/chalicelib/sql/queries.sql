@@ -23,6 +23,10 @@ select c.refusal, c.retry_after, c.replayed, c.created, (c.task).id, (c.task).ki
            rate => %(rate)s, burst => %(burst)s, open_limit => %(open_limit)s) as c
 
 
+-- name: admit_caller
+select tenant, refusal from admit(%(key_id)s, %(proof)s, %(nonce)s, %(scope)s)
+
+
 -- name: get_task
 with caller as materialized (
     select tenant, refusal from admit(%(key_id)s, %(proof)s, %(nonce)s, %(scope)s)
@@ -473,7 +477,9 @@ select caller.refusal, j.obstacle, j.status as current, m.*, 0::float8 as wait
 
 -- name: retry_task (once)
 -- By hand, after the end. The limit is raised: were `attempt` set back, a worker of long ago could
--- be taken for a new one. While another open task has its unique key, it stays as it is.
+-- be taken for a new one. While another open task has its unique key, it stays as it is. The lease is
+-- gone by then; but if the end of the attempt was waited for, the row's CHECKs are first held against
+-- what the row was before.
 with caller as materialized (
     select tenant, refusal from admit(%(key_id)s, %(proof)s, %(nonce)s, 'tasks:write')
 ), held as (
@@ -497,7 +503,7 @@ with caller as materialized (
     update tasks t
        set status = 'pending', attempt_limit = t.attempt + %(more)s,
            run_at = now(), dispatch_after = now() + make_interval(secs => %(grace)s),
-           dispatch_count = 0, lease_token = null, cancel_requested_at = null,
+           dispatch_count = 0, lease_token = null, lease_until = null, cancel_requested_at = null,
            expires_at = case when t.expires_at > now() then t.expires_at end,
            result = null, error = null, finished_at = null, updated_at = now()
       from judged j

@@ -80,6 +80,10 @@ class ClientStore:
             for row in rows
         ]
 
+    def admit_caller(self, scope: Scope) -> None:
+        """Ask for a key with this scope and for nothing else."""
+        self._query("admit_caller", scope=scope)
+
     def get_task(self, task_id: int, *, scope: Scope = "tasks:read") -> Found:
         """Return one task, to a key with this scope; raises TaskNotFound."""
         [row] = self._query("get_task", id=task_id, scope=scope)
