@@ -34,13 +34,16 @@ if TYPE_CHECKING:
 chalice_cli.mend()
 settings = Settings.from_env()
 app = Chalice(app_name="tasks", configure_logs=False)
-app.register_middleware(web.plain_errors_as_problems, "http")
 
 
 @app.middleware("all")
 def observe(event: Any, respond: Callable[[Any], Any]) -> Any:
-    """Let what an event leads to be one trace."""
+    """Let what an event leads to be one trace, and its log lines tell whose they are."""
     return runtime.observed(event, respond, web.invocation_of)
+
+
+app.register_middleware(web.tell, "http")
+app.register_middleware(web.plain_errors_as_problems, "http")
 
 
 @app.route("/tasks", methods=["POST"], content_types=["*/*"])

@@ -298,3 +298,14 @@ def test_the_backlog_is_looked_at_along_indexes_however_long_it_is(table: Any) -
     # Six counts, each of which looks a row up for each that it counts.
     assert pages < 6 * health.MOST + MOST_PAGES
     assert seconds < PATIENCE
+
+
+def test_the_lag_of_the_outbox_is_read_off_the_first_rows_of_an_index(table: Any) -> None:
+    table.execute(
+        "insert into tasks (tenant, title, dispatch_after)"
+        " select 'late', 'x', '-infinity' from generate_series(1, 20000)"
+    )
+    table.execute("analyze tasks")
+    pages, _, plan = explained(table, "read_outbox_lag")
+    assert pages < MOST_PAGES
+    assert "tasks_to_dispatch" in plan

@@ -137,7 +137,7 @@ with wanted as (
     select t.id, t.kind, t.title, t.description, t.payload, t.status, t.attempt, t.attempt_limit,
            t.release_count, t.result, t.error, t.run_at, t.created_at, t.updated_at, t.started_at,
            t.finished_at, t.tags, t.lease_token, t.lease_until, t.lease_shared, t.suspect, t.expires_at,
-           t.cancel_requested_at, t.unique_key
+           t.cancel_requested_at, t.unique_key, t.request_id
       from tasks t join wanted using (id)
      order by t.id
        for update of t
@@ -204,6 +204,9 @@ with wanted as (
 select w.id,
        coalesce(j.verdict in ('claim', 'mine'), false) as claimed,
        coalesce(j.verdict in ('suspect', 'apart'), false) as apart,
+       m.id is not null and j.status = 'processing' as rescued,
+       m.id is not null and j.verdict in ('cancel', 'expire', 'exhaust') as ended,
+       j.attempt - j.release_count as spent, j.request_id as lost_request_id,
        coalesce(m.status, j.status) as status,
        coalesce(extract(epoch from case when j.status = 'processing' then j.lease_until
                                         else j.run_at end - now()), 0)::float8 as wait,
@@ -309,7 +312,9 @@ update tasks t
                           then null else now() end
   from lost
  where t.id = lost.id and t.status = 'processing' and t.lease_until < now()
-returning t.id, t.status, t.attempt
+returning t.id, t.kind, t.status, t.error, true as rescued, t.status <> 'retrying' as ended,
+          t.attempt - t.release_count + lost.released::integer as spent,
+          t.request_id as lost_request_id
 
 
 -- name: dispatch_tasks
@@ -355,6 +360,18 @@ select due,
   from presumed
 
 
+-- name: read_outbox_lag
+-- For how long nobody has sent, or looked again at, a task that is due. Of the thousand rows that
+-- are first in the index, since all that have no message are equal there.
+select coalesce(extract(epoch from max(now() - greatest(run_at, since))), 0)::float8 as lag
+  from (select run_at, case when dispatch_after > '-infinity' then dispatch_after
+                            else coalesce(updated_at, created_at) end as since
+          from tasks
+         where status in ('pending', 'retrying') and dispatch_after <= now() and run_at <= now()
+         order by dispatch_after
+         limit 1000) as overdue
+
+
 -- name: expire_tasks
 -- Tasks that nobody began in time; one that is being worked is left to end.
 with late as (
@@ -371,7 +388,8 @@ update tasks t
        result = to_jsonb('Error: ' || (late.error ->> 'message'))
   from late
  where t.id = late.id
-returning t.id
+returning t.id, t.kind, t.status, t.error, false as rescued, true as ended,
+          t.attempt - t.release_count as spent
 
 
 -- name: update_task (once)
