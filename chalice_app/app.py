@@ -18,6 +18,8 @@ from chalicelib.schemas import (
     NewTask,
     Retried,
     RetryMany,
+    Stats,
+    StatsQuery,
     TaskChanges,
     TaskPage,
     TaskView,
@@ -107,6 +109,13 @@ def retry_tasks(call: Call[RetryMany]) -> Retried:
 def delete_task(call: Call[None]) -> None:
     """Delete a finished task."""
     runtime.current().serve(call.authorization).delete(call.task_id)
+
+
+@app.route("/stats", methods=["GET"])
+@web.endpoint(app, scope="tasks:read", takes=StatsQuery)
+def get_stats(call: Call[StatsQuery]) -> Stats:
+    """Tell how the tasks stand, and how they fared of late."""
+    return runtime.current().serve(call.authorization).stats(call.sent)
 
 
 @app.route("/healthz", methods=["GET"])

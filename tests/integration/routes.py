@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import app as front_door
-from chalicelib.schemas import ListQuery, NewBatch, NewTask, RetryMany, TaskChanges
+from chalicelib.schemas import ListQuery, NewBatch, NewTask, RetryMany, StatsQuery, TaskChanges
 
 if TYPE_CHECKING:
     from chalice.test import HTTPResponse
@@ -22,6 +22,7 @@ GOOD: dict[type[Any] | None, Any] = {
     NewBatch: {"tasks": [{"title": "mine"}]},
     TaskChanges: {"title": "changed"},
     RetryMany: {},
+    StatsQuery: b"",
 }
 
 

@@ -1,7 +1,8 @@
 """What the HTTP API can do.
 
 ``tasks`` is the desk that serves one caller; ``posting`` hands tasks to the queue, ``paging`` cuts
-lists into pages, ``waiting`` waits for a task to change, ``attempts`` tells of a task's attempts.
+lists into pages, ``waiting`` waits for a task to change, ``attempts`` tells of a task's attempts,
+``stats`` of all tasks.
 ``keys`` makes and ends keys, ``kinds`` knows what may be asked of the handlers.
 """
 

@@ -13,6 +13,7 @@ from chalicelib.schemas import Attempts, Batch, Created, Retried, TaskPage, Task
 from chalicelib.service.attempts import attempts_of
 from chalicelib.service.kinds import check_kind
 from chalicelib.service.paging import page, read_cursor
+from chalicelib.service.stats import read_stats
 from chalicelib.service.waiting import wait_until
 from chalicelib.task import FINAL
 
@@ -21,7 +22,15 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from chalicelib.registry import Registry
-    from chalicelib.schemas import ListQuery, NewBatch, NewTask, RetryMany, TaskChanges
+    from chalicelib.schemas import (
+        ListQuery,
+        NewBatch,
+        NewTask,
+        RetryMany,
+        Stats,
+        StatsQuery,
+        TaskChanges,
+    )
     from chalicelib.service.posting import Post
     from chalicelib.store import ClientStore, Creation, Found
 
@@ -83,6 +92,10 @@ class TaskService:
         filters = query.model_dump(exclude={"cursor", "limit"})
         found = self._store.list_tasks(before=before, limit=query.limit + 1, **filters)
         return page(found, query.limit)
+
+    def stats(self, query: StatsQuery) -> Stats:
+        """Return how the tasks stand, and what became of them in the minutes that are asked for."""
+        return read_stats(self._store, query.minutes, self._post.depths)
 
     def update(
         self, task_id: int, changes: TaskChanges, *, versions: Sequence[datetime] | None = None

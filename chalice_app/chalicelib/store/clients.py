@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.errors import (
-    Forbidden,
-    IllegalMove,
-    KeyReused,
-    TaskChanged,
-    TaskNotFound,
-    TooManyRequests,
-    Unauthorized,
-)
+from chalicelib.errors import IllegalMove, TaskChanged, TaskNotFound
 from chalicelib.queue import Letter
+from chalicelib.store.refusals import refusal
 from chalicelib.task import Status, Task
 
 if TYPE_CHECKING:
@@ -27,8 +19,6 @@ if TYPE_CHECKING:
     from chalicelib.db import Rows
     from chalicelib.settings import Settings
 
-#: How long a client is told to wait for open tasks to end, in seconds.
-OPEN_WAIT = 10
 RETRIED = "tried again"
 
 
@@ -134,6 +124,16 @@ class ClientStore:
         rows = self._query("list_tasks", before=at, before_id=number, limit=limit, **filters)
         return [_one(row) for row in rows if row["id"] is not None]
 
+    def read_stats(self, *, minutes: int, most: int, sample: int) -> dict[str, Any]:
+        """Return how the tasks stand now, and what became of them in the last ``minutes``.
+
+        ``most`` bounds every count, ``sample`` the finished tasks that are timed. ``operator``
+        tells whether the caller may know of the whole service. Times are in seconds.
+        """
+        bounds = {"minutes": minutes, "most": most, "sample": sample}
+        [row] = self._query("read_stats", **bounds, statuses=[*map(str, Status)])
+        return row
+
     def update_task(
         self, task_id: int, changes: dict[str, Any], *, versions: Sequence[datetime] | None
     ) -> Found:
@@ -187,29 +187,8 @@ class ClientStore:
     def _query(self, name: str, **arguments: Any) -> Rows:
         rows = self._run(name, **arguments, **self._caller.proof())
         if rows[0]["refusal"] is not None:
-            raise _refusal(rows[0], self._settings)
+            raise refusal(rows[0], self._settings)
         return rows
-
-
-def _refusal(row: dict[str, Any], settings: Settings) -> Exception:
-    match row["refusal"]:
-        case "expired" | "revoked" as state:
-            return Unauthorized(f"The key is {state}.")
-        case "scope":
-            return Forbidden()
-        case "reused":
-            return KeyReused()
-        case "rate":
-            wait = max(1, math.ceil(row["retry_after"]))
-            return TooManyRequests(
-                f"At most {settings.rate_limit:g} tasks may be created a second.", wait=wait
-            )
-        case "open":
-            return TooManyRequests(
-                f"At most {settings.open_limit:,} tasks may be open.", wait=OPEN_WAIT
-            )
-        case _:
-            return Unauthorized("There is no such key.")
 
 
 def _one(row: dict[str, Any]) -> Found:
