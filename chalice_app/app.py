@@ -146,6 +146,27 @@ def openapi(root: str) -> str:
     return web.description(app, root)
 
 
+@app.route("/", methods=["GET"])
+@web.page(app, "text/html")
+def dashboard(root: str) -> str:
+    """Show the tasks on a page: how they fare, what happened to each, and what can be done."""
+    return web.html_file("page/index.html", root)
+
+
+@app.route("/page.css", methods=["GET"])
+@web.page(app, "text/css")
+def dashboard_style(root: str) -> str:  # noqa: ARG001
+    """Show how that page looks."""
+    return web.file("page/page.css")
+
+
+@app.route("/page/{script}", methods=["GET"])
+@web.page(app, "text/javascript")
+def dashboard_script(root: str, script: str) -> str:  # noqa: ARG001
+    """Show a script of that page."""
+    return web.script(script)
+
+
 @app.route("/docs", methods=["GET"])
 @web.page(app, "text/html")
 def docs(root: str) -> str:

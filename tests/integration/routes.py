@@ -27,7 +27,15 @@ GOOD: dict[type[Any] | None, Any] = {
 
 
 #: What shows the same to everybody, and so asks for nothing.
-PAGES = {"/docs", "/docs/openapi-explorer.min.js", "/docs/viewer.js", "/openapi.json"}
+PAGES = {
+    "/",
+    "/docs",
+    "/docs/openapi-explorer.min.js",
+    "/docs/viewer.js",
+    "/openapi.json",
+    "/page.css",
+    "/page/{script}",
+}
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from chalicelib.web.call import Call
 from chalicelib.web.endpoint import Operation, endpoint
 from chalicelib.web.openapi import description
-from chalicelib.web.pages import file, html_file, page
+from chalicelib.web.pages import file, html_file, page, script
 from chalicelib.web.problems import STATUS, kebab, plain_errors_as_problems
 
 __all__ = [
@@ -24,4 +24,5 @@ __all__ = [
     "kebab",
     "page",
     "plain_errors_as_problems",
+    "script",
 ]

@@ -9,6 +9,7 @@ from chalicelib.queue import MAX_ID
 from chalicelib.schemas import Batch, Created, TaskChanges, TaskPage, TaskView
 from chalicelib.web.call import LONGEST_WAIT, MERGE_PATCH
 from chalicelib.web.openapi import refusals, schemas
+from chalicelib.web.pages import scripts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -120,7 +121,10 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
         "If-Match": operation and operation.conditional,
         "If-None-Match": _may_be_known(route),
     }
-    named = [{"$ref": f"#/components/parameters/{name}"} for name, has in told.items() if has]
+    named: list[dict[str, Any]] = [{"$ref": f"#/components/parameters/{name}"} for name, has in told.items() if has]
+    if route.of_a_script:
+        schema = {"type": "string", "enum": [*scripts()]}
+        named.append({"name": "script", "in": "path", "required": True, "schema": schema})
     if operation and operation.takes and not route.has_body:
         return [*named, *schemas.parameters(operation.takes)]
     return named
