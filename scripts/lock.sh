@@ -12,3 +12,4 @@ lock pyproject.toml --output-file chalice_app/requirements.txt
 lock pyproject.toml --group dev --constraint chalice_app/requirements.txt \
     --output-file requirements-dev.txt
 lock --group template --output-file requirements-template.txt
+lock --group browser --output-file requirements-browser.txt

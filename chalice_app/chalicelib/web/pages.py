@@ -28,9 +28,7 @@ POLICY = (
 )
 
 
-def page(
-    app: Chalice, media_type: str
-) -> Callable[[Callable[..., str]], Callable[..., Response]]:
+def page(app: Chalice, media_type: str) -> Callable[[Callable[..., str]], Callable[..., Response]]:
     """Let a view take the path of the API's root and return a text; no key is asked for.
 
     The root is what comes before the route's own path: a stage's prefix, or nothing. What is

@@ -16,6 +16,7 @@ export function create(view, { query }) {
   poll(async () => {
     const { body } = await call("GET", "kinds", { signal: view.signal });
     put(place, form(body.items, query.kind, view.signal));
+    place.querySelector("input").focus();
     return null;
   }, view.failed, view.signal);
 }
@@ -37,7 +38,7 @@ function form(kinds, wanted, signal) {
   kind.addEventListener("change", choose);
   choose();
   const own = [
-    text("title", "Title", { required: true, maxlength: 255, autofocus: true }),
+    text("title", "Title", { required: true, maxlength: 255 }),
     text("description", "Description", { lines: 2 }),
     text("tags", "Tags", { hint: "Up to ten, with spaces between them." }),
     text("run_at", "Begin at", { type: "datetime-local", hint: "In your own time; at once if left empty." }),

@@ -38,6 +38,6 @@ export function confirm(title, text, action, { danger = false } = {}) {
     el("p", {}, text),
     el("div", { class: "actions" },
       button("Leave it", () => close(null)),
-      el("button", { type: "submit", class: danger ? "danger" : "main", autofocus: true }, action)),
+      el("button", { type: "submit", class: danger ? "danger" : "main", autofocus: !danger }, action)),
   ]);
 }

@@ -20,7 +20,7 @@ export function text(name, label, { pointer = `#/${name}`, lines, hint, type = "
     if (input.value === "") return undefined;
     return type === "datetime-local" ? new Date(input.value).toISOString() : input.value;
   };
-  const label_ = required ? `${label} (needed)` : label;
+  const label_ = required ? `${label} (required)` : label;
   return { name, element: field(label_, input, about, pointer), value: read, input };
 }
 

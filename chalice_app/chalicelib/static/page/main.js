@@ -25,7 +25,7 @@ function view() {
     signal: ended.signal,
     end: () => ended.abort(),
     title: (text) => {
-      document.title = text ? `${text} – Tasks` : "Tasks";
+      document.title = text ? `${text} - Tasks` : "Tasks";
     },
     failed: (error, wait) => warn(error, wait),
   };

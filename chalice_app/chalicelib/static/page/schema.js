@@ -1,6 +1,6 @@
 // Makes fields from a JSON Schema; what it does not know becomes a field for JSON.
 
-import { button, el } from "./dom.js";
+import { button, el, put } from "./dom.js";
 import { field, json, text } from "./fields.js";
 
 /** Make the fields of a payload: an `element`, and `value()`, undefined where nothing is given. */
@@ -75,7 +75,7 @@ function choice(name, label, options, preset, about) {
     options.map((option, at) => el("option", { value: at, selected: option === preset }, String(option))));
   const hint = about.hint && el("p", { class: "hint" }, about.hint);
   const value = () => (input.value === "" ? undefined : options[Number(input.value)]);
-  return { name, element: field(about.required ? `${label} (needed)` : label, input, hint, about.pointer), value };
+  return { name, element: field(about.required ? `${label} (required)` : label, input, hint, about.pointer), value };
 }
 
 function number(name, label, schema, preset, about) {
@@ -129,18 +129,31 @@ function many(name, label, schema, place) {
 }
 
 function object(name, label, schema, place) {
-  const parts = Object.entries(schema.properties).map(([key, inner]) => part(key, inner.title ?? key, inner, {
+  if (!place.top && !place.required) return perhaps(name, label, schema, place);
+  const keys = Object.keys(schema.properties);
+  const parts = keys.map((key) => part(key, schema.properties[key].title ?? key, schema.properties[key], {
     pointer: `${place.pointer}/${key.replaceAll("~", "~0").replaceAll("/", "~1")}`,
     root: place.root, required: schema.required?.includes(key) ?? false,
   }));
-  const inner = parts.map((one, at) => [Object.keys(schema.properties)[at], one]);
   const element = el(place.top ? "div" : "fieldset", { "data-pointer": place.pointer },
     place.top ? null : el("legend", {}, label),
-    schema.description && el("p", { class: "hint" }, schema.description),
+    schema.description && el("p", { class: "hint lead" }, schema.description),
     parts.map((one) => one.element), parts.length ? null : el("p", { class: "hint" }, "It has no fields."));
-  const value = () => {
-    const found = inner.map(([key, one]) => [key, one.value()]).filter(([, one]) => one !== undefined);
-    return found.length || place.required ? Object.fromEntries(found) : undefined;
-  };
+  const value = () => Object.fromEntries(
+    parts.map((one, at) => [keys[at], one.value()]).filter(([, one]) => one !== undefined));
   return { name, element, value };
+}
+
+// What may be left out is left out until it is asked for: its own fields may be required, or preset.
+function perhaps(name, label, schema, place) {
+  let made = null;
+  const inner = el("div");
+  const toggle = button("Fill it in", () => {
+    made = made ? null : object(name, label, schema, { ...place, required: true, top: true });
+    put(inner, made?.element);
+    toggle.textContent = made ? "Leave it out" : "Fill it in";
+  });
+  const element = el("fieldset", { "data-pointer": place.pointer }, el("legend", {}, schema.title ?? label),
+    inner, toggle);
+  return { name, element, value: () => made?.value() };
 }

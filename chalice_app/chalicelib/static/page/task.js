@@ -66,7 +66,7 @@ function draw(places, found, attempts, doing) {
   const pieces = story(found, attempts);
   redraw(places.what, [found, attempts, Object.keys(found.links)], () => [
     el("section", { class: "panel" },
-      el("h2", {}, "What happened"), el("p", { class: "hint" }, "Times of day are in UTC."),
+      el("h2", {}, "What happened"), el("p", { class: "hint" }, "Times of day are in UTC. An attempt begins when a worker takes its message, perhaps with others that it works first."),
       picture(pieces), list(pieces)),
   ]);
   redraw(places.more, [found.result, found.error, found.payload], () => [

@@ -4,7 +4,7 @@ import { el, fresh, svg } from "./dom.js";
 import { ago, clock, duration, exact } from "./times.js";
 
 const WIDTH = 1000;
-const LEAST = 8; // so that an attempt of a millisecond beside a wait of a minute can be seen
+const LEAST = 12; // so that an attempt of a millisecond beside a wait of a minute can be seen
 
 /** Draw the pieces of a story. */
 export function picture(pieces) {

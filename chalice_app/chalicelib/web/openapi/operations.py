@@ -121,7 +121,9 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
         "If-Match": operation and operation.conditional,
         "If-None-Match": _may_be_known(route),
     }
-    named: list[dict[str, Any]] = [{"$ref": f"#/components/parameters/{name}"} for name, has in told.items() if has]
+    named: list[dict[str, Any]] = [
+        {"$ref": f"#/components/parameters/{name}"} for name, has in told.items() if has
+    ]
     if route.of_a_script:
         schema = {"type": "string", "enum": [*scripts()]}
         named.append({"name": "script", "in": "path", "required": True, "schema": schema})
