@@ -12,6 +12,7 @@ import pytest
 from tests.browser.handlers import add_handlers
 from tests.browser.visit import Visit, seed
 from tests.e2e.stack import Stack, copy_tree
+from tests.world import Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -76,8 +77,11 @@ def shop(new_stack: Callable[..., Stack]) -> Iterator[Stack]:
 
 @pytest.fixture(scope="session")
 def guarded(new_stack: Callable[..., Stack]) -> Iterator[Stack]:
-    """A stack that asks for keys."""
+    """A stack that asks for keys, with one task of the tenant ``default``."""
     with new_stack(AUTH="keys") as stack:
+        table = Table(stack.environ()["DATABASE_URL"])
+        table.arrange("completed")
+        table.close()
         yield stack
 
 

@@ -71,7 +71,6 @@ def test_what_is_left_empty_is_not_sent(visit: Callable[..., Visit]) -> None:
     assert created(visitor)["payload"] == {
         "number": 7,
         "channel": "web",
-        "items": [],
         "extras": {},
     }
 

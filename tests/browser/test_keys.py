@@ -37,7 +37,7 @@ def test_a_key_is_asked_for_once_and_kept_in_the_tab_alone(
     page.get_by_role("link", name="All tasks").click()
     page.get_by_role("heading", name="All tasks").wait_for()
     page.reload()
-    see(page, "There is no task yet")
+    page.locator(".tasks tbody tr").wait_for()
     assert page.get_by_role("dialog").count() == 0
     told: dict[str, Any] = page.evaluate(KEPT)
     assert list(told["session"].values()) == [key]

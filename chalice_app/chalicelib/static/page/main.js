@@ -62,10 +62,16 @@ function show() {
   }
 }
 
-function restart() {
-  if (current) current.update = null;
-  document.getElementById("forget").hidden = key() === null;
-  show();
+// What was asked with a new key goes on; what was seen with one that is forgotten goes.
+function keyChanged() {
+  const held = key() !== null;
+  document.getElementById("forget").hidden = !held;
+  if (held) {
+    wake();
+  } else {
+    if (current) current.update = null;
+    show();
+  }
 }
 
 addEventListener("hashchange", () => {
@@ -76,7 +82,7 @@ addEventListener("hashchange", () => {
     main.focus({ preventScroll: true });
   }
 });
-addEventListener("key", restart);
+addEventListener("key", keyChanged);
 addEventListener("keydown", (event) => {
   const typing = event.target.closest("input, textarea, select, dialog");
   if (event.key !== "/" || typing || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -110,4 +116,5 @@ theme.addEventListener("click", () => {
 });
 dark.addEventListener("change", nameTheme);
 nameTheme();
-restart();
+document.getElementById("forget").hidden = key() === null;
+show();
