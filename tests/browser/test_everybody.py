@@ -87,28 +87,27 @@ def test_all_is_reached_by_the_keyboard_and_seen_where_one_is(
     for path, text in places.values():
         page = visit(path).page
         see(page, text)
-        count = page.evaluate(
-            "[...document.querySelectorAll('a, button, input, select, textarea, summary')]"
-            ".filter(one => one.checkVisibility()).length"
-        )
+        wanted = page.evaluate(_WHICH)
         page.evaluate("document.activeElement.blur()")
-        reached = set()
-        for _ in range(count + 10):
+        seen, unseen = set(), set()
+        for _ in range(len(wanted) + 20):
             page.keyboard.press("Tab")
-            reached.add(page.evaluate(_WHERE))
-        assert len(reached - {None}) >= count
-        assert [one for one in reached if one and not one.endswith("seen")] == []
+            name, visible = page.evaluate(_WHERE)
+            (seen if visible else unseen).add(name)
+        assert set(wanted) - seen == set()
+        assert {name for name in unseen if not name.startswith("BODY")} == set()
 
 
-# Which element has the focus, and whether that can be seen.
-_WHERE = """() => {
-  const one = document.activeElement;
-  if (one === document.body) return null;
-  const all = [...document.querySelectorAll("*")];
-  const style = getComputedStyle(one);
-  const seen = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 1;
-  return `${all.indexOf(one)} ${seen ? "seen" : one.outerHTML}`;
-}"""
+_NAME = """one => [one.tagName, one.id, one.name, one.hash, one.textContent.slice(0, 40)]
+  .filter(Boolean).join(" ")"""
+_WHICH = f"""[...document.querySelectorAll("a, button, input, select, textarea, summary")]
+  .filter(one => one.checkVisibility()).map({_NAME})"""
+# What has the focus, and whether that can be seen.
+_WHERE = f"""() => {{
+  const style = getComputedStyle(document.activeElement);
+  const visible = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 1;
+  return [({_NAME})(document.activeElement), visible];
+}}"""
 
 
 def test_escape_closes_a_dialog_and_the_focus_returns(visit: Callable[..., Visit]) -> None:
