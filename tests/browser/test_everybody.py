@@ -89,7 +89,8 @@ def test_all_is_reached_by_the_keyboard_and_seen_where_one_is(
         see(page, text)
         wanted = page.evaluate(_WHICH)
         page.evaluate("document.activeElement.blur()")
-        seen, unseen = set(), set()
+        seen: set[str] = set()
+        unseen: set[str] = set()
         for _ in range(len(wanted) + 20):
             page.keyboard.press("Tab")
             name, visible = page.evaluate(_WHERE)

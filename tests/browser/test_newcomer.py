@@ -61,7 +61,7 @@ def test_what_a_task_is_worked_on_is_told_while_it_happens(
 ) -> None:
     number = post(shop, "Resize it", kind="resize_photo", payload={"seconds": 30})
     page = visit(f"#/tasks/{number}").page
-    see(page, "Attempt 1 is running since")
+    see(page, "Attempt 1 is running")
     page.get_by_role("button", name="Cancel").click()
     page.get_by_role("button", name="Cancel the task").click()
     see(page, "Attempt 1 was stopped")

@@ -76,7 +76,7 @@ export function latency({ timed, wait, run }) {
   return [
     head,
     el("p", { class: "hint" }, `The ${timed.toLocaleString("en")} that finished last, in the last hour. ` +
-      "Bars grow tenfold from third to third."),
+      "The scale is logarithmic."),
     el("table", { class: "times" },
       part("Waited", "from being due to being begun", wait), part("Ran", "the last attempt", run)),
   ];

@@ -10,7 +10,7 @@ export const FINAL = ["completed", "failed", "cancelled"];
 
 /** What each means, for people. */
 export const MEANS = {
-  pending: "waiting for a worker",
+  pending: "waiting to be begun",
   processing: "being worked",
   retrying: "waiting for the next attempt",
   completed: "done",

@@ -64,7 +64,7 @@ function draw(places, found, attempts, doing) {
   ]);
   redraw(places.does, [found.id, found.links], () => [actions(found, doing)]);
   const pieces = story(found, attempts);
-  redraw(places.what, [found, attempts, Object.keys(found.links)], () => [
+  redraw(places.what, [found, attempts, pieces.map((piece) => piece.text)], () => [
     el("section", { class: "panel" },
       el("h2", {}, "What happened"), el("p", { class: "hint" }, "Times of day are in UTC. An attempt begins when a worker takes its message, perhaps with others that it works first."),
       picture(pieces), list(pieces)),

@@ -1,7 +1,7 @@
 // Shows what happened to a task: as a picture to scale, and as a list that says all.
 
 import { el, fresh, svg } from "./dom.js";
-import { ago, clock, duration, exact } from "./times.js";
+import { ago, clock, duration, exact, since } from "./times.js";
 
 const WIDTH = 1000;
 const LEAST = 12; // so that an attempt of a millisecond beside a wait of a minute can be seen
@@ -50,9 +50,9 @@ function headline(piece) {
       return [text, ` ${duration(piece.took)} after it was created`];
     case "wait":
       if (piece.until) return [text, ", which comes ", ago(piece.until), ` (at ${clock(piece.until)})`];
-      return [text, piece.to ? ` for ${duration(piece.seconds)}` : ` since ${duration(piece.seconds)}`];
+      return piece.to ? [text, ` for ${duration(piece.seconds)}`] : [text, ", for ", since(piece.from), " so far"];
     default:
-      return [text, piece.to ? ` after ${duration(piece.seconds)}` : ` since ${duration(piece.seconds)}`];
+      return piece.to ? [text, ` after ${duration(piece.seconds)}`] : [text, ", for ", since(piece.from), " so far"];
   }
 }
 

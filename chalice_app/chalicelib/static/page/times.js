@@ -58,10 +58,20 @@ export function ago(iso) {
   return el("time", { datetime: iso, title: exact(iso), "data-relative": true }, relative(iso));
 }
 
+function past(iso) {
+  return duration(Math.max(0, (now() - Date.parse(iso)) / 1000));
+}
+
+/** Show how long something has lasted that has not ended. */
+export function since(iso) {
+  return el("time", { datetime: iso, title: exact(iso), "data-since": true }, past(iso));
+}
+
 setInterval(() => {
   if (document.hidden) return;
-  for (const element of document.querySelectorAll("time[data-relative]")) {
-    const text = relative(element.dateTime);
+  for (const element of document.querySelectorAll("time[data-relative], time[data-since]")) {
+    const tell = element.hasAttribute("data-since") ? past : relative;
+    const text = tell(element.dateTime);
     if (element.textContent !== text) element.textContent = text;
   }
 }, 1000);
