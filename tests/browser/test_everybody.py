@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.browser.visit import post, see, settled
+from tests.browser.visit import focused, post, see, settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,11 +74,11 @@ def test_a_slash_leads_to_the_search_from_anywhere(visit: Callable[..., Visit]) 
     page = visit("").page
     see(page, "How long tasks take")
     page.keyboard.press("/")
-    page.wait_for_function("document.activeElement.id === 'search'")
+    focused(page.get_by_label("Search"))
     page.keyboard.type("a/b")
     assert page.get_by_label("Search").input_value() == "a/b"
     page.keyboard.press("Escape")
-    page.wait_for_function("document.activeElement.id !== 'search'")
+    focused(page.locator("body"))
 
 
 def test_all_is_reached_by_the_keyboard_and_seen_where_one_is(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.browser.visit import post, see, settled
+from tests.browser.visit import post, rows, see, settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,9 +53,7 @@ def test_nothing_that_was_written_into_a_task_happens(
     ]
     done = [settled(shop, number) for number in numbers]
     page = visit("#/tasks?tag=corpus").page
-    page.wait_for_function(
-        "count => document.querySelectorAll('.tasks tbody tr').length === count", arg=len(CORPUS)
-    )
+    rows(page, len(CORPUS))
     assert texts(page, ".tasks .what > a:first-child") == CORPUS[::-1]
     for task, text in zip(done, CORPUS, strict=True):
         page.goto(f"{page.url.split('#')[0]}#/tasks/{task['id']}")

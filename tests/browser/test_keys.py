@@ -77,6 +77,7 @@ def test_who_gives_no_key_is_told_what_is_missing_and_may_give_one_later(
     guarded: Stack, visit_to: Callable[..., Visit]
 ) -> None:
     page = visit_to(guarded).page
+    page.get_by_label("API key").wait_for()
     page.keyboard.press("Escape")
     see(page, "A key is needed.")
     page.get_by_role("button", name="Try now").click()

@@ -63,6 +63,20 @@ def see(page: Any, text: str) -> None:
     page.get_by_text(text).locator("visible=true").first.wait_for()
 
 
+def rows(page: Any, count: int) -> None:
+    """Wait until the list has so many rows."""
+    from playwright.sync_api import expect
+
+    expect(page.locator(".tasks tbody tr")).to_have_count(count, timeout=20_000)
+
+
+def focused(found: Any) -> None:
+    """Wait until an element has the focus."""
+    from playwright.sync_api import expect
+
+    expect(found).to_be_focused()
+
+
 def post(stack: Stack, title: str, **fields: Any) -> int:
     """Create a task and return its id."""
     status, task = stack.call("POST", "/tasks", {"title": title} | fields)
