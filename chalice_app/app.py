@@ -1,4 +1,4 @@
-"""The front door: HTTP routes, the queue worker, the sweeper, the migrator and the key desk."""
+"""The front door: HTTP routes, the queue worker, the sweeper, the migrator, the admin desk."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ from chalicelib.schemas import (
 from chalicelib.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from chalice.app import CloudWatchEvent, SQSEvent
 
     from chalicelib.web import Call
@@ -34,6 +36,15 @@ if TYPE_CHECKING:
 chalice_cli.mend()
 settings = Settings.from_env()
 app = Chalice(app_name="tasks", configure_logs=False)
+
+
+@app.middleware("all")
+def observe(event: Any, respond: Callable[[Any], Any]) -> Any:
+    """Let what an event leads to be one trace, and its log lines tell whose they are."""
+    return runtime.observed(event, respond, web.invocation_of)
+
+
+app.register_middleware(web.tell, "http")
 app.register_middleware(web.plain_errors_as_problems, "http")
 
 
@@ -84,17 +95,19 @@ def update_task(call: Call[TaskChanges]) -> TaskView:
 
 
 @app.route("/tasks/{task_id}/cancel", methods=["POST"], content_types=["*/*"])
-@web.endpoint(app, scope="tasks:write")
+@web.endpoint(app, scope="tasks:write", conditional=True)
 def cancel_task(call: Call[None]) -> TaskView:
     """Cancel a waiting task, or ask the worker of a running one to stop."""
-    return runtime.current().serve(call.authorization).cancel(call.task_id)
+    desk = runtime.current().serve(call.authorization)
+    return desk.cancel(call.task_id, versions=call.versions)
 
 
 @app.route("/tasks/{task_id}/retry", methods=["POST"], content_types=["*/*"])
-@web.endpoint(app, scope="tasks:write")
+@web.endpoint(app, scope="tasks:write", conditional=True)
 def retry_task(call: Call[None]) -> TaskView:
     """Give a failed or cancelled task new attempts."""
-    return runtime.current().serve(call.authorization).retry(call.task_id)
+    desk = runtime.current().serve(call.authorization)
+    return desk.retry(call.task_id, versions=call.versions)
 
 
 @app.route("/tasks/retry", methods=["POST"], content_types=["*/*"])
@@ -105,10 +118,11 @@ def retry_tasks(call: Call[RetryMany]) -> Retried:
 
 
 @app.route("/tasks/{task_id}", methods=["DELETE"])
-@web.endpoint(app, scope="tasks:write", status=204)
+@web.endpoint(app, scope="tasks:write", status=204, conditional=True)
 def delete_task(call: Call[None]) -> None:
     """Delete a finished task."""
-    runtime.current().serve(call.authorization).delete(call.task_id)
+    desk = runtime.current().serve(call.authorization)
+    desk.delete(call.task_id, versions=call.versions)
 
 
 @app.route("/stats", methods=["GET"])
@@ -133,10 +147,10 @@ def readyz(call: Call[None]) -> Health:  # noqa: ARG001
 
 
 @app.route("/kinds", methods=["GET"])
-@web.endpoint(app)
-def list_kinds(call: Call[None]) -> Kinds:  # noqa: ARG001
+@web.endpoint(app, scope="tasks:read")
+def list_kinds(call: Call[None]) -> Kinds:
     """List the kinds of tasks, with the JSON Schema of their payloads."""
-    return runtime.current().kinds()
+    return runtime.current().serve(call.authorization).kinds()
 
 
 @app.route("/openapi.json", methods=["GET"])
@@ -214,5 +228,5 @@ def migrate(event: Any, context: Any) -> dict[str, Any]:  # noqa: ARG001
 
 @app.lambda_function(name="admin")
 def admin(event: Any, context: Any) -> dict[str, Any]:  # noqa: ARG001
-    """Make, list and end keys."""
-    return runtime.current().keys.handle(event)
+    """Make, list and end keys, and tell how the service fares."""
+    return runtime.current().admin.handle(event)

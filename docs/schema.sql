@@ -224,7 +224,7 @@ $_$;
 
 COMMENT ON FUNCTION public.create_tasks(key_id text, proof bytea, nonce bytea, items jsonb, request_key text, request_fingerprint bytea, attempts integer, grace double precision, ahead double precision, rate double precision, burst double precision, open_limit integer) IS 'Creates all of the items or none, in their order. A request with a known key is answered with the tasks it made (a null where one is gone), an item whose unique key is taken with the task that has it.';
 
-CREATE FUNCTION public.few_tasks(tenant text, tag text, words text) RETURNS bigint[]
+CREATE FUNCTION public.few_tasks(tenant text, tag text, words text, before timestamp with time zone, before_id bigint, wanted integer) RETURNS bigint[]
     LANGUAGE plpgsql STABLE
     SET enable_seqscan TO 'off'
     AS $$
@@ -238,24 +238,31 @@ begin
     if tag is null and words is null then
         return null;
     end if;
-    select count(*), count(*) filter (where bears(newest.t, few_tasks.tag, words))
+    select count(*), count(*) filter (where bears(next.t, few_tasks.tag, words))
       into seen, fitting
       from (select t
               from tasks t
-             where t.tenant = few_tasks.tenant
+             where t.tenant = few_tasks.tenant and (t.created_at, t.id) < (before, before_id)
              order by t.created_at desc, t.id desc
-             limit sample) as newest;
-    if seen < sample or fitting >= sample / 50 then
+             limit sample) as next;
+    if seen < sample or fitting >= wanted then
         return null;
     end if;
     ids := array(
         select t.id
           from tasks t
-         where t.tenant = few_tasks.tenant and bears(t, few_tasks.tag, words)
+         where terms(t.tenant, t.tags, t.title)
+               @@ terms_query(few_tasks.tenant, few_tasks.tag, words)
          limit most + 1);
     return case when cardinality(ids) <= most then ids end;
 end
 $$;
+
+COMMENT ON FUNCTION public.few_tasks(tenant text, tag text, words text, before timestamp with time zone, before_id bigint, wanted integer) IS 'The tasks that have the tag and the words, if they are few; null if a walk through the next ones fills a page. Looked at and counted, because the planner may guess that of a million tasks five thousand have a tag that none has.';
+
+CREATE FUNCTION public.few_tasks(tenant text, tag text, words text) RETURNS bigint[]
+    LANGUAGE sql STABLE
+    RETURN public.few_tasks(tenant, tag, words, 'infinity'::timestamp with time zone, (0)::bigint, 10);
 
 COMMENT ON FUNCTION public.few_tasks(tenant text, tag text, words text) IS 'The tasks that have the tag and the words, if they are few; null if a walk through the newest ones soon meets a page of them. Looked at and counted, because the planner may guess that of a million tasks five thousand have a tag that none has.';
 
@@ -277,6 +284,33 @@ CREATE FUNCTION public.fits(task public.tasks, status text, kind text, created_a
     RETURN (((status IS NULL) OR ((task).status = status)) AND ((kind IS NULL) OR ((task).kind = kind)) AND ((created_after IS NULL) OR ((task).created_at >= created_after)) AND ((created_before IS NULL) OR ((task).created_at < created_before)));
 
 COMMENT ON FUNCTION public.fits(task public.tasks, status text, kind text, created_after timestamp with time zone, created_before timestamp with time zone) IS 'Whether a task is what a client asks for; null asks for any. Like bears it dissolves in the statement that calls it, before that is planned.';
+
+CREATE FUNCTION public.terms(tenant text, tags text[], title text) RETURNS tsvector
+    LANGUAGE sql IMMUTABLE
+    RETURN array_to_tsvector((ARRAY(SELECT ((terms.tenant || '#'::text) || tag.tag) FROM unnest(terms.tags) tag(tag)) || ARRAY(SELECT ((terms.tenant || ' '::text) || word.lexeme) FROM unnest(to_tsvector('simple'::regconfig, public.plain(terms.title))) word(lexeme, positions, weights))));
+
+COMMENT ON FUNCTION public.terms(tenant text, tags text[], title text) IS 'By what a task is looked up: its tags and the words of its title, each with the tenant before it. With the tenant beside them, the time that a search takes would tell of other tenants.';
+
+CREATE FUNCTION public.terms_query(tenant text, tag text, words text) RETURNS tsquery
+    LANGUAGE plpgsql IMMUTABLE
+    AS $$
+declare
+    of_tag constant text := '''' || tenant || '#' || tag || '''';
+    -- Neither plain words nor tenants have a quote or a backslash in them.
+    of_words constant text := regexp_replace(
+        nullif(plainto_tsquery('simple', plain(words))::text, ''),
+        '''([^'']+)''', '''' || tenant || ' \1''', 'g') || ':*';
+begin
+    if words is null then
+        return of_tag::tsquery;
+    elsif tag is null then
+        return of_words::tsquery;
+    end if;
+    return (of_tag || ' & ' || of_words)::tsquery;
+end
+$$;
+
+COMMENT ON FUNCTION public.terms_query(tenant text, tag text, words text) IS 'The terms of a tag and of all the words, of which the last one may be the beginning of one.';
 
 CREATE FUNCTION public.welcome(tenant text, many integer, rate double precision, burst double precision, open_limit integer) RETURNS TABLE(refusal text, retry_after double precision)
     LANGUAGE plpgsql
@@ -353,6 +387,8 @@ CREATE INDEX tasks_by_kind ON public.tasks USING btree (tenant, kind, created_at
 
 CREATE INDEX tasks_by_status ON public.tasks USING btree (tenant, status, created_at, id);
 
+CREATE INDEX tasks_by_term ON public.tasks USING gin (public.terms(tenant, tags, (title)::text));
+
 CREATE INDEX tasks_expiring ON public.tasks USING btree (expires_at) WHERE (status = ANY (ARRAY['pending'::text, 'retrying'::text]));
 
 CREATE INDEX tasks_failed ON public.tasks USING btree (finished_at) WHERE (status = 'failed'::text);
@@ -364,8 +400,6 @@ CREATE INDEX tasks_finished_of_tenant ON public.tasks USING btree (tenant, finis
 CREATE INDEX tasks_of_tenant ON public.tasks USING btree (tenant, created_at, id);
 
 CREATE INDEX tasks_processing ON public.tasks USING btree (id) WHERE (status = 'processing'::text);
-
-CREATE INDEX tasks_search ON public.tasks USING gin (tags, to_tsvector('simple'::regconfig, public.plain((title)::text)));
 
 CREATE INDEX tasks_to_dispatch ON public.tasks USING btree (dispatch_after) WHERE (status = ANY (ARRAY['pending'::text, 'retrying'::text]));
 

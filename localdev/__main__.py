@@ -1,8 +1,9 @@
-"""The command line: python -m localdev up | keys | deploy | seed | psql and others."""
+"""The command line: python -m localdev up | keys | deploy | doctor | seed | psql and others."""
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import signal
 import sys
 from pathlib import Path
@@ -11,23 +12,24 @@ from localdev import processes, state
 from localdev.errors import StackError
 from localdev.processes import APP, ROOT
 
+#: Commands whose arguments are their own.
+_APART = {
+    "cold-start": "localdev.lambda_runtime.cold_start",
+    "deploy": "localdev.deploy.command",
+    "doctor": "localdev.doctor.command",
+    "keys": "localdev.keys",
+    "package": "localdev.deploy.package",
+    "seed": "localdev.seed",
+    "tools": "localdev.tools",
+}
+
 
 def main(arguments: list[str]) -> int:
     """Run a command and return its exit status."""
     sys.path[:0] = [path for path in (str(ROOT), str(APP)) if path not in sys.path]
-    # Their arguments are their own.
-    if arguments[:1] == ["seed"]:
-        from localdev import seed  # noqa: PLC0415
-
-        return seed.main(arguments[1:])
-    if arguments[:1] == ["keys"]:
-        from localdev import keys  # noqa: PLC0415
-
-        return keys.main(arguments[1:])
-    if arguments[:1] == ["deploy"]:
-        from localdev.deploy import command  # noqa: PLC0415
-
-        return command.main(arguments[1:])
+    if arguments and arguments[0] in _APART:
+        module = importlib.import_module(_APART[arguments[0]])
+        return int(module.main(arguments[1:]))
     if arguments[:1] == ["psql"]:
         split = 3 if arguments[1:2] == ["--data"] else 1
         known, rest = arguments[1:split], arguments[split:]
@@ -56,7 +58,14 @@ def _up(options: argparse.Namespace) -> int:
     from localdev.supervisor import Options, Supervisor  # noqa: PLC0415
 
     folder = _folder(options.data)
-    asked = Options(options.port, folder, options.workers, options.json, auth=options.auth)
+    asked = Options(
+        options.port,
+        folder,
+        options.workers,
+        options.json,
+        auth=options.auth,
+        packaged=options.zip,
+    )
     return Supervisor(asked).run()
 
 
@@ -88,9 +97,14 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--port", type=_port, default=8000, help="of the HTTP server; default 8000")
     up.add_argument("--workers", type=_count, default=2, help="most batches at once; default 2")
     up.add_argument("--json", action="store_true", help="print events as JSON lines")
+    up.add_argument("--zip", action="store_true", help="run the package of the stage dev")
     up.add_argument("--auth", action="store_true", help="ask every request for a key; make one")
     commands.add_parser("keys", add_help=False, help="make, list and end keys")
+    commands.add_parser("package", add_help=False, help="make a stage's zip and template")
     commands.add_parser("deploy", add_help=False, help="deploy a stage to AWS")
+    commands.add_parser("doctor", add_help=False, help="tell whether a stack is well")
+    commands.add_parser("cold-start", add_help=False, help="measure how long a package starts")
+    commands.add_parser("tools", add_help=False, help="prepare .venv.NAME")
     commands.add_parser("seed", add_help=False, help="create the queues at an SQS endpoint")
     commands.add_parser(
         "psql", parents=[data], add_help=False, help="psql on the running stack's database"

@@ -51,6 +51,12 @@ class Handler(local.ChaliceRequestHandler):
     stall_limit = 20.0  # seconds that a request may stand still in its middle
     server: Server
 
+    def setup(self) -> None:
+        """Let OPTIONS be a method as any other: that a path does not have it, the app says."""
+        super().setup()
+        # Chalice's gateway would answer by itself, and without Allow.
+        setattr(self.local_gateway, "_has_user_defined_options_method", lambda _: True)  # noqa: B010
+
     def handle_one_request(self) -> None:
         """Wait for a request and answer it; whoever waits may be asked to give way."""
         self.connection.settimeout(self.idle_limit)

@@ -11,10 +11,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.db import Database
 from chalicelib.errors import InvalidRequest, KeyNotFound, ServiceError, StoreUnavailable
-from chalicelib.service import KeyService
-from chalicelib.store import KeyStore
+from chalicelib.runtime import Runtime
+from chalicelib.settings import Settings
 from localdev import state
 from localdev.errors import StackError
 from localdev.processes import ROOT
@@ -54,9 +53,10 @@ def key_for_a_day(database_url: str) -> str:
 
 def ask_database(url: str, event: dict[str, Any]) -> dict[str, Any]:
     """Do what ``event`` asks on this database and return the answer. Raises StackError."""
-    with contextlib.closing(Database(url, patience=PATIENCE)) as database:
+    runtime = Runtime(Settings(database_url=url, database_patience=PATIENCE))
+    with contextlib.closing(runtime.database):
         try:
-            return KeyService(KeyStore(database.query)).handle(event)
+            return runtime.admin.handle(event)
         except ServiceError as error:
             raise StackError(str(error)) from None
 

@@ -80,13 +80,14 @@ def main() -> None:
 
 
 def mend() -> None:
-    """Replace what is slow or unsafe in moto's queue, leaving what it does as it is."""
+    """Replace what is slow, unsafe or lacking in moto's queue, leaving what it does as it is."""
     models.unix_time = _now
     models.unix_time_millis = lambda _=None: time.time() * 1000
     models.Message.__deepcopy__ = _copy_message
     backend = models.SQSBackend
     backend.is_message_valid_based_on_retention_period = _is_retained
     backend.send_message = _about("sending", backend.send_message)
+    backend.send_message_batch = _with_system_attributes(backend.send_message_batch)
     models.Queue.attributes = _attributes(models.Queue.attributes)
     models.Queue.messages = _messages(models.Queue.messages)
     models.Message.mark_received = _mark_received(models.Message.mark_received)
@@ -135,6 +136,19 @@ def _about(what: str, function: Callable[..., Any]) -> Callable[..., Any]:
             return function(*args, **kwargs)
         finally:
             setattr(_call, what, False)
+
+    return wrapper
+
+
+def _with_system_attributes(send: Callable[..., Any]) -> Callable[..., Any]:
+    def wrapper(self: Any, queue_name: str, entries: dict[str, dict[str, Any]]) -> Any:
+        # Of a batch moto forgets them. Nobody may receive a message before it has its own.
+        told = {entry["Id"]: entry.get("MessageSystemAttributes") for entry in entries.values()}
+        with _lock:
+            messages, failed = send(self, queue_name, entries)
+            for message in messages:
+                message.system_attributes = told[message.user_id] or {}
+        return messages, failed
 
     return wrapper
 

@@ -14,8 +14,9 @@ import time
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
-from localdev import keys, parts, processes, servers, state
+from localdev import keys, parts, processes, servers, state, tools
 from localdev.console import Console
+from localdev.deploy import package
 from localdev.errors import StackError
 from localdev.mapping.declared import stage_environ
 from localdev.parts import Part
@@ -42,6 +43,7 @@ class Options:
     workers: int
     json: bool
     auth: bool = False
+    packaged: bool = False
 
 
 class Supervisor:
@@ -109,6 +111,8 @@ class Supervisor:
         values = parts.settings(self._environ, found.database_url, found.endpoint)
         environ = parts.environ_of_parts(self._environ, values)
         flags = ["--workers", str(self._options.workers), *found.mapping_flags]
+        if self._options.packaged:
+            flags += ["--package", str(self._package())]
         self._start_python("mapping", "localdev.mapping", flags, environ)
         descriptor = listener.fileno()
         # It has the socket already: whoever comes early waits instead of being refused.
@@ -123,6 +127,15 @@ class Supervisor:
             shown = self._key(found.database_url) if values["AUTH"] == "keys" else ""
             self._console.must_say(f"ready {self._url}")
             self._console.say(_HINTS.format(url=self._url, shown=shown))
+
+    def _package(self) -> Path:
+        out = self._options.folder / "zip"
+        self._console.say("packaging the stage dev …")
+        region = self._environ.get("AWS_DEFAULT_REGION", "us-east-1")
+        made = package.make(processes.APP, "dev", out, self._environ, region)
+        tools.python_of("lambda")
+        self._console.say(f"packaged: {made.zip.stat().st_size:,} bytes, {made.digest[:12]}")
+        return out
 
     def _key(self, database_url: str) -> str:
         # A new one at each start, since it is kept nowhere; the terminal alone has it.

@@ -9,7 +9,10 @@ lock() {
         --no-annotate --custom-compile-command "scripts/lock.sh" "$@"
 }
 lock pyproject.toml --output-file chalice_app/requirements.txt
+lock --group otel --constraint chalice_app/requirements.txt \
+    --output-file chalice_app/requirements-otel.txt
 lock pyproject.toml --group dev --constraint chalice_app/requirements.txt \
     --output-file requirements-dev.txt
 lock --group template --output-file requirements-template.txt
 lock --group browser --output-file requirements-browser.txt
+lock --group lambda --constraint chalice_app/requirements.txt --output-file requirements-lambda.txt

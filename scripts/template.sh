@@ -7,15 +7,7 @@ set -eu
 cd "$(dirname "$0")/.."
 . scripts/venv.sh
 
-tools=.venv.template
-wanted=$(cat requirements-template.txt "$PYTHON" | cksum)
-if [ "$(cat "$tools/installed" 2>/dev/null)" != "$wanted" ]; then
-    echo "Preparing $tools (once; about a minute) ..." >&2
-    "$PYTHON" -m venv --clear "$tools"
-    "$tools/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes \
-        -r requirements-template.txt
-    echo "$wanted" >"$tools/installed"
-fi
+"$PYTHON" -m localdev tools template
 if [ "${1:-}" = --write ]; then
     PYTHONPATH=.:chalice_app "$PYTHON" -m tests.template.snapshot
 else

@@ -201,6 +201,18 @@ def queue_name(sqs: Any) -> str:
     return name
 
 
+@pytest.fixture(scope="session")
+def lambda_python() -> Path:
+    """The Python that has what Lambda's has, for running a package."""
+    from localdev import tools
+    from localdev.errors import StackError
+
+    try:
+        return tools.python_of("lambda")
+    except StackError as error:
+        _missing("Lambda's Python", error)
+
+
 @pytest.fixture
 def heard() -> Iterator[Heard]:
     """Every log record of the service while the test runs."""

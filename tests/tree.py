@@ -37,7 +37,7 @@ def files() -> list[Path]:
 def _below(folder: Path) -> list[Path]:
     found: list[Path] = []
     for path in sorted(folder.iterdir()):
-        if path.name in _IGNORED or path.suffix == ".pyc":
+        if path.name in _IGNORED or path.suffix == ".pyc" or path.name.startswith(".venv."):
             continue
         if path.is_dir() and not path.is_symlink():
             found += _below(path)

@@ -51,9 +51,11 @@ class NewKey:
 
 def identify(authorization: str | None) -> Caller:
     """Read an Authorization header (RFC 6750); raises Unauthorized if it holds no key of ours."""
-    found = _BEARER.fullmatch(authorization or "")
+    text = authorization or ""
+    found = _BEARER.fullmatch(text)
     if found is None:
-        raise Unauthorized
+        # Who tried none is not told what was wrong with it (RFC 6750, section 3.1).
+        raise Unauthorized(untried=not text.lower().startswith("bearer"))
     key = _KEY.fullmatch(found[1])
     if key is None:
         raise Unauthorized("The key is not of the form tk_<id>_<secret>.")

@@ -56,11 +56,16 @@ class InvalidRequest(ServiceError):
     """The request breaks a documented rule."""
 
     @classmethod
-    def naming(cls, errors: list[dict[str, str]]) -> Self:
-        """Make one from its broken rules, each ``{<where>: <name>, "detail": <rule>}``."""
+    def naming(cls, errors: list[dict[str, str]], count: int = 0) -> Self:
+        """Make one from its broken rules, each ``{<where>: <name>, "detail": <rule>}``.
+
+        ``count`` tells how many there are, if there are more than are named.
+        """
         place, rule = list(errors[0].values())[:2]
-        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-        return cls(f"{place} {rule}{more}.", errors=errors)
+        count = max(count, len(errors))
+        more = f" (and {count - 1:,} more)" if count > 1 else ""
+        unnamed = {"unnamed": count - len(errors)} if count > len(errors) else {}
+        return cls(f"{place} {rule}{more}.", errors=errors, **unnamed)
 
 
 class MalformedBody(InvalidRequest):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from chalicelib.errors import DuplicateHandler, GiveUp, UnknownKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from pydantic import BaseModel
 
@@ -28,7 +28,8 @@ class Context:
     since an attempt may be repeated. ``remaining`` tells the seconds left until the time limit.
     ``heartbeat``, called now and then in long work, renews the lease; it raises Stopped (let it
     pass) when the task was cancelled or somebody newer works it, and StoreUnavailable.
-    ``payload`` is the task's payload as the model that the handler was registered with.
+    ``payload`` is the task's payload as the model that the handler was registered with. ``trace``
+    holds the headers that name the trace which the attempt belongs to.
 
     A handler that still runs shortly before the time limit is interrupted by TimedOut: it may clean
     up, and lets it pass.
@@ -38,6 +39,7 @@ class Context:
     remaining: Callable[[], float]
     heartbeat: Callable[[], None]
     payload: Any = None
+    trace: Mapping[str, str] = field(default_factory=dict)
 
 
 class Registry:

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from chalicelib import access, handlers, logs, migrations, tracing
-from chalicelib.db import RDS_ROOTS, Address, Database, SecretAddress
+from chalicelib.db import RDS_ROOTS, Address, Database, SecretAddress, TokenAddress
 from chalicelib.errors import StoreUnavailable
+from chalicelib.invocation import Invocations
+from chalicelib.metrics import Metrics
 from chalicelib.queue import TaskQueue
 from chalicelib.schemas import Health
-from chalicelib.service import KeyService, Post, TaskService, kinds_of
+from chalicelib.service import AdminDesk, Diagnosis, KeyService, Post, TaskService
 from chalicelib.settings import Settings
-from chalicelib.store import ClientStore, KeyStore, Store
+from chalicelib.store import ClientStore, HealthStore, KeyStore, Store
 from chalicelib.sweeper import Sweeper
 from chalicelib.worker import Alarm, Invocation, Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from chalicelib.registry import Context, Registry
-    from chalicelib.schemas import Kinds
     from chalicelib.task import Task
 
 
@@ -37,23 +39,30 @@ class Runtime:
     ) -> None:
         """Take the settings; a test may bring a queue or handlers of its own."""
         self.settings = settings
+        self.metrics = _metrics(settings, registry)
+        self.invocations = Invocations(self.metrics)
         self.database = Database(
             _address(settings),
             connections=settings.database_connections,
             patience=settings.database_patience,
         )
-        query = tracing.traced(self.database.query, lambda name, **_: name)
+        query = tracing.traced(self.database.query, lambda name, /, **_: name)
         run = tracing.traced(
-            Alarm(registry.run, settings).run, _kind, task_id=_id, attempt=_attempt
+            Alarm(registry.run, settings).run, _kind, task_id=_id, kind=_kind, attempt=_attempt
         )
+        run = tracing.linked(run, _trace)
         self._query = query
         self._registry = registry
         self.store = Store(query, settings)
         self.queue = queue or TaskQueue(
-            _sqs_client(settings), settings.queue_name, settings.dead_letter_queue_name
+            _once(lambda: _new_sqs_client(settings)),
+            settings.queue_name,
+            settings.dead_letter_queue_name,
+            headers=tracing.outgoing,
         )
         self.post = Post(self.store, self.queue, settings)
-        self.keys = KeyService(KeyStore(query))
+        self.health = HealthStore(query, settings)
+        self.admin = AdminDesk(KeyService(KeyStore(query)), Diagnosis(self.health))
         self.worker = Worker(self.store, self.queue, run, settings)
         self.sweeper = Sweeper(self.store, self.queue, settings)
 
@@ -62,11 +71,8 @@ class Runtime:
         asks = self.settings.auth == "keys"
         caller = access.identify(authorization) if asks else access.ANYBODY
         store = ClientStore(self._query, self.settings, caller)
-        return TaskService(store, self.post, self._registry)
-
-    def kinds(self) -> Kinds:
-        """Return every kind that has a handler."""
-        return kinds_of(self._registry)
+        limit = self.settings.open_limit
+        return TaskService(store, self.post, self._registry, open_limit=limit)
 
     def work(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         """Work the messages of a Lambda event, see Worker."""
@@ -90,7 +96,7 @@ class Runtime:
 
     def readiness(self) -> Health:
         """Return that tasks can be taken; raises StoreUnavailable when they cannot."""
-        if self.store.read_schema_version() < migrations.newest_version():
+        if self.health.read_schema_version() < migrations.newest_version():
             raise StoreUnavailable("The database's schema is older than this code; migrate it.")
         return Health()
 
@@ -99,10 +105,33 @@ class Runtime:
 def current() -> Runtime:
     """Return the runtime of this process, built from the environment once."""
     settings = Settings.from_env()
-    logs.configure(settings.log_level)
-    if settings.tracing == "xray":
-        tracing.enable()
-    return Runtime(settings)
+    # A process restored from a snapshot would roll the same dice as all its copies: what was
+    # imported into the snapshot has one state, and this is the first that runs after it.
+    random.seed()
+    if settings.tracing != "off":
+        tracing.enable(settings.tracing, patience=settings.tracing_patience)
+    runtime = Runtime(settings)
+    logs.configure(settings.log_level, *([runtime.metrics] if runtime.metrics else []))
+    return runtime
+
+
+def observed(
+    event: Any, respond: Callable[[Any], Any], describe: Callable[[Any], tracing.Invocation]
+) -> Any:
+    """Return what ``respond`` answers to an event; that is one trace, and one invocation."""
+    runtime = current()  # which switches tracing on
+
+    def answer() -> Any:
+        with runtime.invocations.of(getattr(event, "lambda_context", None) or event.context):
+            return respond(event)
+
+    return tracing.observe(answer, lambda: describe(event))
+
+
+def _metrics(settings: Settings, registry: Registry) -> Metrics | None:
+    if settings.metrics == "off":
+        return None
+    return Metrics(settings.metrics_namespace, settings.metrics_stage, registry.kinds)
 
 
 def _kind(task: Task, context: Context) -> str:  # noqa: ARG001  (called like a handler)
@@ -117,12 +146,18 @@ def _attempt(task: Task, context: Context) -> int:  # noqa: ARG001
     return task.attempts_spent
 
 
+def _trace(task: Task, context: Context) -> Mapping[str, str]:  # noqa: ARG001
+    return context.trace
+
+
 def _remaining(context: Any) -> Callable[[], float]:
     return lambda: float(context.get_remaining_time_in_millis()) / 1000
 
 
 def _address(settings: Settings) -> Address:
     roots = RDS_ROOTS if settings.database_tls == "rds" else settings.database_tls
+    if settings.database_auth == "iam":
+        return TokenAddress(settings.database_url, roots, _signer(settings.aws_region))
     arn = settings.database_secret_arn
     if not arn:
         return Address(settings.database_url, roots)
@@ -142,14 +177,35 @@ def _read_secret(arn: str) -> str:
         raise StoreUnavailable("The database's password cannot be read.") from error
 
 
-def _sqs_client(settings: Settings) -> Callable[[], Any]:
+def _signer(region: str) -> Callable[[str, int, str], str]:
+    client = _once(lambda: _new_rds_client(region))
+
+    def sign(host: str, port: int, user: str) -> str:
+        from botocore.exceptions import BotoCoreError  # noqa: PLC0415
+
+        try:
+            token = client().generate_db_auth_token(DBHostname=host, Port=port, DBUsername=user)
+        except BotoCoreError as error:
+            raise StoreUnavailable("There are no credentials for the database.") from error
+        return str(token)
+
+    return sign
+
+
+def _new_rds_client(region: str) -> Any:
+    import boto3  # noqa: PLC0415  (only a process that signs pays for it)
+
+    return boto3.client("rds", region_name=region)
+
+
+def _once(make: Callable[[], Any]) -> Callable[[], Any]:
     lock = threading.Lock()
     made: list[Any] = []
 
     def client() -> Any:
         with lock:  # boto3 builds clients on one thread at a time
             if not made:
-                made.append(_new_sqs_client(settings))
+                made.append(make())
             return made[0]
 
     return client

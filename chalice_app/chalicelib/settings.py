@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING, Any, Literal, Self
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -18,6 +18,8 @@ SMALL_BATCH = 10
 #: Hosts that are reached without a network.
 _HERE = (None, "", "127.0.0.1", "::1", "localhost")
 _FUNCTION = "AWS_LAMBDA_FUNCTION_NAME"
+#: Where Lambda puts the tracing header of each invocation.
+_TRACE = "_X_AMZN_TRACE_ID"
 
 
 class Settings(BaseModel):
@@ -41,6 +43,11 @@ class Settings(BaseModel):
         pattern=r"^(rds|/.+)?$",
         description="Whose certificate the database must show: `rds` for one of Amazon RDS, or "
         "the path of a PEM file; empty: what `sslmode` in `DATABASE_URL` says.",
+    )
+    database_auth: Literal["password", "iam"] = Field(
+        "password",
+        description="What is shown to the database: `password`, from the URL or the secret; "
+        "`iam`, a token of the function's role.",
     )
     database_connections: int = Field(
         16, ge=1, le=200, description="Most connections one process opens at once."
@@ -121,7 +128,28 @@ class Settings(BaseModel):
         description="`report` only where the mapping has ReportBatchItemFailures; `delete` is "
         "right with any mapping: the worker deletes what is done and raises for the rest.",
     )
-    tracing: Literal["off", "xray"] = Field("off", description="Where spans go.")
+    tracing: Literal["off", "xray", "otel"] = Field(
+        "off", description="Where spans go; `otel` needs the packages of requirements-otel.txt."
+    )
+    tracing_patience: float = Field(
+        0.7,
+        ge=0.1,
+        le=10,
+        description="With `otel`, how long an invocation may wait at its end for the collector.",
+    )
+    metrics: Literal["off", "emf"] = Field(
+        "off", description="`emf` writes metrics into the log, where CloudWatch finds them."
+    )
+    metrics_namespace: str = Field(
+        "ChaliceTasks",
+        pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,99}$",
+        description="The namespace of these metrics.",
+    )
+    metrics_stage: str = Field(
+        "local",
+        pattern=r"^[A-Za-z0-9_-]{1,100}$",
+        description="The value of their dimension Stage; packaging sets it.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="The least severe log line that is written."
     )
@@ -132,6 +160,11 @@ class Settings(BaseModel):
         if self.batch_size > SMALL_BATCH and self.batch_window == 0:
             raise ValueError("BATCH_SIZE over 10 needs a BATCH_WINDOW of at least 1")
         return self
+
+    @property
+    def database_user(self) -> str:
+        """The user that `DATABASE_URL` names, or nothing."""
+        return unquote(_parts(self.database_url).username or "")
 
     @property
     def dead_letter_queue_name(self) -> str:
@@ -168,20 +201,40 @@ class Settings(BaseModel):
         return settings
 
 
+def tracing_header() -> str | None:
+    """Return the tracing header of the invocation that this process is in, if it has one."""
+    return os.environ.get(_TRACE)
+
+
+def _parts(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return urlsplit("")
+
+
 def _unsafe(settings: Settings) -> Iterator[str]:
     if settings.auth == "off":
         yield "AUTH: off is for a laptop; in Lambda it has to be keys"
-    try:
-        parts = urlsplit(settings.database_url)
-        host = parts.hostname
-    except ValueError:
+    yield from _unsafe_database(settings)
+
+
+def _unsafe_database(settings: Settings) -> Iterator[str]:
+    parts = _parts(settings.database_url)
+    if not parts.scheme:
         yield "DATABASE_URL: is not a libpq URL"
         return
+    host = parts.hostname
     told = parse_qs(parts.query)
     here = host in _HERE and not told.keys() & {"host", "hostaddr"}
     if not here and (parts.password or "password" in told):
         yield "DATABASE_URL: whoever may see the function sees the password; DATABASE_SECRET_ARN"
-    if here and not settings.database_secret_arn:
+    by_token = settings.database_auth == "iam"
+    if by_token and (here or not parts.username or "," in parts.netloc):
+        yield "DATABASE_URL: DATABASE_AUTH=iam needs the user and the host in it, one of each"
+    if by_token and settings.database_secret_arn:
+        yield "DATABASE_SECRET_ARN: with DATABASE_AUTH=iam no secret is read; leave it out"
+    if here and not (by_token or settings.database_secret_arn):
         return
     if not settings.database_tls and told.get("sslmode") != ["verify-full"]:
         yield "DATABASE_TLS: not set, so any server could pose as the database; rds, or a path"

@@ -68,6 +68,9 @@ class Task:
     updated_at: datetime | None
     started_at: datetime | None
     finished_at: datetime | None
+    expires_at: datetime | None
+    cancel_requested_at: datetime | None
+    unique_key: str | None
     tags: list[str] = field(default_factory=list)
 
     @property

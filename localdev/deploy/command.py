@@ -24,7 +24,7 @@ from localdev.errors import StackError
 from localdev.processes import APP
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 READY_WITHIN = 60.0  # seconds
 _EPILOG = """\
@@ -72,7 +72,7 @@ def deploy(
         # First: old code works on a newer schema, new code does not work on an older one.
         migrator.renew(bucket.name, key)
         _tell_migration(migrator.migrate())
-    changed = stack.change(bucket.url(name), parameters)
+    changed = stack.change(bucket.url(name), parameters, may_release=options.release_database)
     _say(f"the stack {stack.name} is {'changed' if changed else 'up to date'}")
     if options.migrate:
         _tell_migration(migrator.migrate())
@@ -129,13 +129,23 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="of the template: AlarmTopicArn, ApiRateLimit, ApiBurstLimit; kept from then on",
+        help="of the template: AlarmTopicArn, Dashboard, ApiRateLimit, ApiBurstLimit, "
+        "AuroraMinCapacity, AuroraMaxCapacity; kept from then on",
     )
+    _add_switches(add)
+    return parser
+
+
+def _add_switches(add: Callable[..., object]) -> None:
     add(
         "--no-migrate",
         dest="migrate",
         action="store_false",
         help="leave the schema as it is: for going back to older code",
     )
+    add(
+        "--release-database",
+        action="store_true",
+        help="let a database leave the stack; deletion protection keeps it in the account",
+    )
     add("--no-wait", dest="wait", action="store_false", help="do not ask the API whether it is up")
-    return parser

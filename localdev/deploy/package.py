@@ -1,9 +1,13 @@
 """What is deployed: a stage's zip and template, made by Chalice."""
 
+# ruff: noqa: T201  (what a command prints is its answer)
+
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -11,9 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from localdev.errors import StackError
+from localdev.processes import APP
+from localdev.tools import say
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _MERGE = ("--merge-template", ".chalice/resources.json")
 
@@ -39,6 +45,19 @@ class Package:
         return json.dumps(whole, sort_keys=True)
 
 
+def main(arguments: Sequence[str]) -> int:
+    """Run ``python -m localdev package``. Raises StackError saying what is wrong."""
+    options = _parser().parse_args(arguments)
+    check_stage(APP, options.stage)
+    say(f"packaging stage {options.stage} (downloads its libraries where they are not cached) …")
+    region = os.environ.get("AWS_DEFAULT_REGION", "us-east-1")
+    made = make(APP, options.stage, options.out.resolve(), os.environ, region)
+    print(options.out / "sam.json")
+    print(f"{options.out / 'deployment.zip'}  {made.zip.stat().st_size:,} bytes")
+    print(f"sha256 {made.digest}")
+    return 0
+
+
 def check_stage(app: Path, stage: str) -> None:
     """Raise StackError unless config.json has the stage, and a database for it."""
     config = json.loads((app / ".chalice" / "config.json").read_text(encoding="utf-8"))
@@ -47,10 +66,12 @@ def check_stage(app: Path, stage: str) -> None:
         raise StackError(f"there is no stage {stage} in .chalice/config.json; there are {known}")
     levels = (config, config["stages"][stage])
     environ = [level.get("environment_variables", {}) for level in levels]
+    if any(level.get("database") == "aurora" for level in levels):
+        return
     if not any({"DATABASE_SECRET_ARN", "DATABASE_URL"} & told.keys() for told in environ):
         raise StackError(
-            f"the stage {stage} has no database; set DATABASE_SECRET_ARN under its "
-            "environment_variables in .chalice/config.json (docs/deploy.md)"
+            f"the stage {stage} has no database; in .chalice/config.json set DATABASE_SECRET_ARN "
+            'under its environment_variables, or "database": "aurora" (docs/deploy.md)'
         )
 
 
@@ -66,5 +87,20 @@ def make(app: Path, stage: str, out: Path, environ: Mapping[str, str], region: s
     )
     if done.returncode:
         raise StackError(f"Chalice could not package the stage:\n{done.stderr.strip()}")
+    return read(out)
+
+
+def read(out: Path) -> Package:
+    """Return the package that was made into the folder ``out``."""
     template = json.loads((out / "sam.json").read_text(encoding="utf-8"))
     return Package(out / "deployment.zip", template)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m localdev package",
+        description="Make what is deployed: OUT/deployment.zip, and its template OUT/sam.json.",
+    )
+    parser.add_argument("stage", help="one of .chalice/config.json: dev or prod")
+    parser.add_argument("out", type=Path, metavar="OUT", help="the folder to put them in")
+    return parser

@@ -36,10 +36,13 @@ class Stack:
         self._check(described)
         return described is not None and described["StackStatus"] != _NEW
 
-    def change(self, template_url: str, parameters: dict[str, str]) -> bool:
+    def change(
+        self, template_url: str, parameters: dict[str, str], *, may_release: bool = False
+    ) -> bool:
         """Make the stack what the template says; return False if it was that already.
 
-        A parameter that is not given keeps the value it has, or else its default.
+        A parameter that is not given keeps the value it has, or else its default. A database
+        leaves the stack only if it ``may_release`` one.
         """
         before = self._describe()
         self._check(before)
@@ -54,7 +57,7 @@ class Stack:
                 Parameters=self._parameters(template_url, before, parameters),
                 Capabilities=CAPABILITIES,
             )
-        if not self._is_prepared(change_set):
+        if not self._is_prepared(change_set, may_release=may_release):
             return False
         with refusals(f"change the stack {self.name}"):
             self._api.execute_change_set(StackName=self.name, ChangeSetName=change_set)
@@ -99,21 +102,44 @@ class Stack:
             *({"ParameterKey": name, "UsePreviousValue": True} for name in sorted(previous)),
         ]
 
-    def _is_prepared(self, change_set: str) -> bool:
+    def _is_prepared(self, change_set: str, *, may_release: bool) -> bool:
         names = {"StackName": self.name, "ChangeSetName": change_set}
         for _ in self._until_patience_ends():
             with refusals("describe the change"):
                 told = self._api.describe_change_set(**names)
             if told["Status"] == "CREATE_COMPLETE":
+                lost = [] if may_release else self._lost_databases(names, told)
+                if lost:
+                    self._drop(names)
+                    raise StackError(
+                        f"this would take the database {', '.join(lost)} out of the stack "
+                        f"{self.name}; if that is meant, say --release-database (docs/deploy.md)"
+                    )
                 return True
             if told["Status"] == "FAILED":
                 reason = str(told.get("StatusReason"))
-                with refusals("drop the change"):
-                    self._api.delete_change_set(**names)
+                self._drop(names)
                 if any(words in reason for words in _UNCHANGED):
                     return False
                 raise StackError(f"CloudFormation cannot change the stack {self.name}: {reason}")
         raise StackError(f"CloudFormation did not prepare the change of {self.name} in time")
+
+    def _lost_databases(self, names: dict[str, str], told: dict[str, Any]) -> list[str]:
+        lost = []
+        while True:
+            for change in told.get("Changes", ()):
+                one = change["ResourceChange"]
+                gone = one["Action"] == "Remove" or one.get("Replacement") == "True"
+                if gone and one["ResourceType"] == "AWS::RDS::DBCluster":
+                    lost.append(one["PhysicalResourceId"])
+            if "NextToken" not in told:
+                return lost
+            with refusals("describe the change"):
+                told = self._api.describe_change_set(**names, NextToken=told["NextToken"])
+
+    def _drop(self, names: dict[str, str]) -> None:
+        with refusals("drop the change"):
+            self._api.delete_change_set(**names)
 
     def _wait_for_change(self) -> None:
         for _ in self._until_patience_ends():

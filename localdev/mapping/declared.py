@@ -70,6 +70,12 @@ def stage_environ(app_folder: Path, function: str | None = None) -> dict[str, st
     return {str(name): str(value) for level in levels for name, value in level.items()}
 
 
+def seconds_of(expression: str) -> int | None:
+    """Return how many seconds lie between two ticks of a schedule; None if it is not a rate."""
+    rate = _RATE.fullmatch(expression)
+    return int(rate[1]) * _SECONDS[rate[2]] if rate else None
+
+
 def _queue(source: Any) -> QueueSource:
     name = source.queue or source.queue_arn.rsplit(":", 1)[-1]
     return QueueSource(
@@ -84,6 +90,4 @@ def _queue(source: Any) -> QueueSource:
 def _schedule(source: Any) -> Schedule:
     expression = source.schedule_expression
     text = expression if isinstance(expression, str) else expression.to_string()
-    rate = _RATE.fullmatch(text)
-    seconds = int(rate[1]) * _SECONDS[rate[2]] if rate else None
-    return Schedule(source.name, seconds, text)
+    return Schedule(source.name, seconds_of(text), text)

@@ -2,80 +2,76 @@
 
 from __future__ import annotations
 
-import contextlib
-import multiprocessing
-import os
-import time
-from multiprocessing import forkserver
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from localdev.mapping.declared import Declared, stage_environ
 from localdev.mapping.events import trace_header
-from localdev.mapping.runner import Invocation, Raised, run
-from localdev.processes import APP
 
 if TYPE_CHECKING:
-    from multiprocessing.connection import Connection
-    from pathlib import Path
+    from localdev.mapping.declared import Declared
 
 START_LIMIT = 60.0  # seconds, for the import of the app
-
-# Forks from a process that has imported the app once and has no threads.
-_processes = multiprocessing.get_context("forkserver")
-
-
-def preload() -> None:
-    """Import our app once for all processes to come, without waiting for it."""
-    # Chalice lets the stage's variables win over the shell's; app.py is imported with them.
-    os.environ.update(stage_environ(APP))
-    _processes.set_forkserver_preload(["localdev.mapping.runner", "app"])
-    forkserver.ensure_running()
 
 
 class InvocationFailed(Exception):
     """The function raised, took too long or died; its text says which."""
 
 
+class Process(Protocol):
+    """A process that runs one function, an event at a time."""
+
+    def wait_until_ready(self, seconds: float) -> None:
+        """Wait until it takes events. Raises InvocationFailed if it never does."""
+
+    def alive(self) -> bool:
+        """Tell whether it can still be invoked."""
+
+    def invoke(self, event: dict[str, Any], seconds: float, trace_id: str) -> Any:
+        """Return the reply to ``event``. Raises InvocationFailed if there is none in time.
+
+        A process that did not reply is killed.
+        """
+
+    def kill(self) -> None:
+        """End it, whatever it does; an invocation under way fails."""
+
+
+class Code(Protocol):
+    """What functions run: the source tree, or a package of it."""
+
+    def declared(self) -> Declared:
+        """Return what the app declares. Raises InvocationFailed if that cannot be known."""
+
+    def start(self, function: str) -> Process:
+        """Start a process for the function, and do not wait for it."""
+
+
 class Function:
     """Invokes one function, one event at a time, in a process that is replaced when it ends."""
 
-    def __init__(self, app_folder: Path, name: str, timeout: float) -> None:
+    def __init__(self, code: Code, name: str, timeout: float) -> None:
         """``timeout`` is in seconds; the process is killed when it passes."""
         self.name = name
         self.busy = False
-        self._app_folder = app_folder
+        self._code = code
         self._timeout = timeout
-        self._process: multiprocessing.process.BaseProcess | None = None
-        self._connection: Connection | None = None
+        self._process: Process | None = None
         self._closed = False
-
-    def start(self) -> Declared:
-        """Start the process and return what the app declares.
-
-        Raises InvocationFailed if the app won't import.
-        """
-        ours, theirs = _processes.Pipe()
-        arguments = (theirs, str(self._app_folder), self.name)
-        self._process = _processes.Process(target=run, args=arguments, daemon=True)
-        self._process.start()
-        theirs.close()
-        self._connection = ours
-        declared = self._receive(START_LIMIT)
-        if not isinstance(declared, Declared):
-            raise self._ended("did not start", START_LIMIT)
-        return declared
 
     def warm(self) -> None:
         """Start the process unless it runs. Raises InvocationFailed if the app won't import."""
-        if not self._closed and (self._process is None or not self._process.is_alive()):
-            self.start()
+        if not self._closed and (self._process is None or not self._process.alive()):
+            self._process = self._code.start(self.name)
+            self._process.wait_until_ready(START_LIMIT)
 
     def invoke(self, event: dict[str, Any]) -> Any:
         """Return the function's reply to ``event``. Raises InvocationFailed if there is none."""
         self.busy = True
         try:
             self.warm()
-            return self._invoke(event)
+            if self._process is None or self._closed:
+                message = f"{self.name} is closed"
+                raise InvocationFailed(message)
+            return self._process.invoke(event, self._timeout, trace_header())
         finally:
             self.busy = False
 
@@ -84,41 +80,13 @@ class Function:
         self._closed = True
         if self._process is not None:
             self._process.kill()
-            self._process.join(5)
 
-    def _invoke(self, event: dict[str, Any]) -> Any:
-        if self._connection is None or self._closed:
-            message = f"{self.name} is closed"
-            raise InvocationFailed(message)
-        deadline = time.monotonic() + self._timeout
-        with contextlib.suppress(OSError):
-            self._connection.send(Invocation(event, deadline, trace_header()))
-        reply = self._receive(self._timeout)
-        if isinstance(reply, BaseException):
-            raise self._ended("ended without a reply", self._timeout)
-        if isinstance(reply, Raised):
-            message = f"{reply.kind}: {reply.text}"
-            raise InvocationFailed(message)
-        return reply
 
-    def _receive(self, timeout: float) -> Any:
-        if self._connection is None or not self._connection.poll(timeout):
-            return TimeoutError()
-        try:
-            return self._connection.recv()
-        except (EOFError, OSError) as error:
-            return error
+def timed_out(seconds: float) -> InvocationFailed:
+    """Return what to raise for a process that had to be killed after so many seconds."""
+    return InvocationFailed(f"timed out after {seconds:g} s and was killed")
 
-    def _ended(self, what: str, limit: float) -> InvocationFailed:
-        process, self._process = self._process, None
-        if process is None:
-            return InvocationFailed(what)
-        process.join(0.2)
-        late = process.is_alive()
-        process.kill()
-        process.join(5)
-        if self._connection is not None:
-            self._connection.close()
-        if late:
-            return InvocationFailed(f"timed out after {limit:g} s and was killed")
-        return InvocationFailed(f"the process {what} (exit code {process.exitcode})")
+
+def ended(what: str, code: int | None) -> InvocationFailed:
+    """Return what to raise for a process that ended by itself before it did ``what``."""
+    return InvocationFailed(f"the process {what} (exit code {code})")

@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.settings import Settings
@@ -17,13 +18,14 @@ from localdev.mapping.events import scheduled_event
 from localdev.mapping.function import Function, InvocationFailed
 from localdev.mapping.lane import LONG_POLL, Lane, Outage, Queue
 from localdev.mapping.report import report
+from localdev.mapping.source import Source
 from localdev.processes import APP, follow_parent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from localdev.mapping.declared import Declared, QueueSource
+    from localdev.mapping.function import Code
 
 TIME_LIMIT = 60.0  # seconds, of functions other than the worker: Chalice's default
 PATIENCE = 5.0  # seconds that running invocations have to end in
@@ -34,9 +36,9 @@ FAILED = "mapping_failed"
 class Mapping:
     """All lanes and clocks of one app."""
 
-    def __init__(self, app_folder: Path, client: Any, settings: Settings, workers: int) -> None:
+    def __init__(self, code: Code, client: Any, settings: Settings, workers: int) -> None:
         """``workers`` bounds what the app declares as its concurrency."""
-        self._app_folder = app_folder
+        self._code = code
         self._client = client
         self._settings = settings
         self._workers = workers
@@ -52,18 +54,18 @@ class Mapping:
 
         Raises InvocationFailed if one of the functions fails.
         """
-        migrate = Function(self._app_folder, "migrate", TIME_LIMIT)
-        declaration = migrate.start()
+        declaration = self._code.declared()
         if "migrate" in declaration.functions:
+            migrate = Function(self._code, "migrate", TIME_LIMIT)
             migrate.invoke({})
-        migrate.close()
+            migrate.close()
         if expire:
             expire_leases(self._settings.database_url)
         for schedule in declaration.schedules:
             if schedule.seconds is None:
                 report("schedule_ignored", "WARNING", expression=schedule.expression)
                 continue
-            function = Function(self._app_folder, schedule.function, TIME_LIMIT)
+            function = Function(self._code, schedule.function, TIME_LIMIT)
             region = self._settings.aws_region
             if queue_lost:
                 event = scheduled_event(schedule.function, region) | {
@@ -79,7 +81,7 @@ class Mapping:
             queue = self._queue(source)
             for _ in range(max(1, min(source.concurrency, self._workers))):
                 limit = self._settings.worker_timeout
-                function = Function(self._app_folder, source.function, limit)
+                function = Function(self._code, source.function, limit)
                 self.lanes.append(Lane(queue, source, function, self._stopping))
         for lane in self.lanes:
             lane.start()
@@ -148,9 +150,17 @@ def _prepared(options: argparse.Namespace) -> Mapping:
     )
     seed.wait_for(client, 30)
     seed.seed(client, seed.Plan.of(settings))
-    mapping = Mapping(APP, client, settings, options.workers)
+    mapping = Mapping(_code(options), client, settings, options.workers)
     mapping.start(mapping.prepare(expire=options.expire_leases, queue_lost=options.queue_lost))
     return mapping
+
+
+def _code(options: argparse.Namespace) -> Code:
+    if options.package is None:
+        return Source(APP)
+    from localdev.lambda_runtime.bundle import Bundle, beside  # noqa: PLC0415  (seldom asked for)
+
+    return Bundle.of(options.package, beside(os.environ))
 
 
 def _wait_while(condition: Callable[[], bool], patience: float) -> None:
@@ -164,4 +174,5 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=2, help="most invocations at once")
     parser.add_argument("--queue-lost", action="store_true", help="SQS forgot its messages")
     parser.add_argument("--expire-leases", action="store_true", help="all workers are gone")
+    parser.add_argument("--package", type=Path, help="run this package, not the source tree")
     return parser.parse_args()

@@ -181,10 +181,12 @@ class FakeService:
             and ("tag" not in asked or asked["tag"] in row["tags"])
         ]
         limit = asked.get("limit", 1000)
+        wanted = [row for row in wanted if row["id"] > int(asked.get("cursor", 0))]
         for row in wanted[:limit]:
             row["status"] = "pending"
         ids = [row["id"] for row in wanted[:limit]]
-        return Answer(200, json={"ids": ids, "more": len(wanted) > limit})
+        cursor = str(ids[-1]) if len(wanted) > limit else None
+        return Answer(200, json={"ids": ids, "more": cursor is not None, "next_cursor": cursor})
 
     def _hold(self, request: httpx.Request, ready: Callable[[], bool]) -> None:
         seconds = int(request.headers.get("Prefer", "wait=0").removeprefix("wait="))

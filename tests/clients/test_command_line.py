@@ -154,6 +154,44 @@ def test_some_may_fail_and_the_others_are_done(
     ]
 
 
+@pytest.mark.parametrize(
+    ("detail", "told"),
+    [
+        ("Task 1 is completed and cannot be cancelled.",) * 2,
+        ("There is no task 1.",) * 2,
+        ("It is completed.", "task 1: It is completed."),
+        ("No.", "task 1: No. It is completed."),
+        ("See task 11.", "task 1: See task 11. It is completed."),
+    ],
+)
+def test_what_is_said_of_a_task_is_said_once(
+    service: FakeService, capsys: pytest.CaptureFixture[str], detail: str, told: str
+) -> None:
+    if detail.startswith("There is no"):
+        service.faults.append(lambda _: problem(404, "task-not-found", detail=detail))
+    else:
+        current = {"current": "completed", "detail": detail}
+        service.faults.append(lambda _: problem(409, "illegal-move", **current))
+    assert run(["cancel", "1"]) == 3
+    assert capsys.readouterr().err == f"tasks: {told}\n"
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [("completed", 0), ("failed", 1), ("cancelled", 1), ("processing", 4)]
+)
+def test_a_create_that_waits_ends_as_its_task_does(
+    service: FakeService, capsys: pytest.CaptureFixture[str], status: str, code: int
+) -> None:
+    service.at(5, 1, status=status)
+    assert run(["create", "t", "--wait", "10"]) == code
+    assert capsys.readouterr().out.startswith(f"1\t{status}\t")
+
+
+def test_a_create_that_does_not_wait_is_done_when_the_task_exists(service: FakeService) -> None:
+    assert run(["create", "t"]) == 0
+    assert service.rows[1]["status"] == "pending"
+
+
 def test_tasks_are_retried_by_id_or_filter(
     service: FakeService, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -161,9 +199,9 @@ def test_tasks_are_retried_by_id_or_filter(
     assert run(["retry", "2"]) == 0
     assert capsys.readouterr().out.startswith("2\tpending")
     assert run(["retry", "--tag", "x", "--limit", "1"]) == 0
-    assert capsys.readouterr().out == "1 retried; there are more: run it again\n"
+    assert capsys.readouterr().out == "1 retried; there may be more\n"
     assert run(["retry", "--tag", "x", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"ids": [3], "more": False}
+    assert json.loads(capsys.readouterr().out) == {"ids": [3], "more": False, "next_cursor": None}
 
 
 def test_tasks_are_deleted_quietly(

@@ -98,6 +98,13 @@ def test_all_that_can_be_asked_for_is_sent(service: FakeService, client: Client)
     }
 
 
+def test_what_can_be_taken_away_is_sent_as_null(service: FakeService, client: Client) -> None:
+    [one] = service.add("pending")
+    client.update(one, description=None, payload=None, tags=None, run_at=None, expires_at=None)
+    names = ("description", "payload", "tags", "run_at", "expires_at")
+    assert json.loads(service.requests[0].content) == dict.fromkeys(names)
+
+
 @pytest.mark.parametrize(
     "more",
     [
@@ -157,5 +164,5 @@ def test_many_are_retried_by_filter(service: FakeService, client: Client) -> Non
     service.add("failed", "failed", "completed", tags=["x"])
     first = client.retry_many(tag="x", limit=1)
     assert (first.ids, first.more) == ((1,), True)
-    assert client.retry_many(tag="x").ids == (2,)
-    assert json.loads(service.requests[1].content) == {"tag": "x"}
+    assert client.retry_many(tag="x", cursor=first.next_cursor).ids == (2,)
+    assert json.loads(service.requests[1].content) == {"tag": "x", "cursor": "1"}

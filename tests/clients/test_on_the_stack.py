@@ -123,11 +123,17 @@ def test_a_failed_task_is_told_and_can_be_retried(client: Client, tag: str) -> N
     assert client.get(task.id).attempt_limit == 6
 
 
+def test_a_task_that_is_left_no_time_to_begin_begins_at_once(client: Client) -> None:
+    task = client.create("later", delay=HOUR)
+    client.update(task.id, run_at=None)
+    assert client.wait(task.id, timeout=30).succeeded
+
+
 def test_a_waiting_task_is_changed_cancelled_retried_and_deleted(client: Client) -> None:
-    task = client.create("as it was", delay=HOUR, description="to go")
+    task = client.create("as it was", delay=HOUR, description="to go", tags=["too"])
     seen = client.get(task.id)
-    changed = client.update(task.id, etag=seen.etag, title="as it is", description=None)
-    assert (changed.title, changed.description) == ("as it is", None)
+    changed = client.update(task.id, etag=seen.etag, title="as it is", description=None, tags=None)
+    assert (changed.title, changed.description, changed.tags) == ("as it is", None, ())
     with pytest.raises(TaskChanged):
         client.update(task.id, etag=seen.etag, title="as it was")
     assert client.cancel(task.id).status == "cancelled"

@@ -132,6 +132,20 @@ def test_many_share_one_time_limit(service: FakeService, client: Client) -> None
     assert service.now - begun == pytest.approx(40)
 
 
+def test_every_task_that_is_not_finished_is_told_when_the_time_is_over(
+    service: FakeService, client: Client
+) -> None:
+    service.add("pending", "completed", "processing", "failed", "pending")
+    service.at(10, 5, status="completed")
+    begun = service.now
+    seen: list[Progress] = []
+    with pytest.raises(NotFinished, match="2 of 5 tasks are not finished") as caught:
+        client.wait_all([1, 2, 3, 4, 5], timeout=40, on_progress=seen.append)
+    assert service.now - begun == pytest.approx(40)
+    assert [task.id for task in caught.value.unfinished] == [1, 3]
+    assert seen[-1] == Progress(total=5, completed=2, failed=1, cancelled=0)
+
+
 def test_a_missing_task_is_told(service: FakeService, client: Client) -> None:
     service.add("completed")
     with pytest.raises(TaskNotFound):

@@ -36,7 +36,8 @@ def copy_tree(folder: Path) -> Path:
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / path, target, follow_symlinks=False)
-    (folder / ".venv").symlink_to(ROOT / ".venv")
+    for environment in ROOT.glob(".venv*"):
+        (folder / environment.name).symlink_to(environment)
     handlers = folder / "chalice_app/chalicelib/handlers"
     (handlers / "always_fails.py").write_text(HANDLER)
     (handlers / "greet.py").write_text(greeting())
@@ -61,16 +62,17 @@ def free_port() -> int:
 class Stack:
     """A running stack; its printed lines are in ``lines``."""
 
-    def __init__(self, folder: Path, **settings: str) -> None:
+    def __init__(self, folder: Path, *flags: str, **settings: str) -> None:
         self.folder = folder
         self.port = free_port()
         self.lines: list[str] = []
+        self._flags = flags
         self._settings = settings
         self._ready = threading.Event()
 
     def __enter__(self) -> Self:
         self.process = subprocess.Popen(
-            ["scripts/dev.sh", "--port", str(self.port)],
+            ["scripts/dev.sh", "--port", str(self.port), *self._flags],
             cwd=self.folder,
             # Nothing of this process's own settings: a stack starts from its defaults.
             env={"PATH": os.environ["PATH"], "HOME": str(self.folder), **self._settings},

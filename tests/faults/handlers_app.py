@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from localdev.mapping.function import Function, InvocationFailed
+from localdev.mapping.source import Source
 from localdev.processes import APP
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class WorkerProcess:
         environ = environ | {"PARTIAL_BATCH": "report", "WORKER_TIMEOUT": str(int(limit))}
         names = {"environ": environ, "effects": str(self._effects), "door": str(APP / "app.py")}
         (folder / "app.py").write_text(_APP.format(**names))
-        self._function = Function(folder, "worker", limit)
+        self._function = Function(Source(folder), "worker", limit)
         self.deaths: list[str] = []
 
     def invoke(self, event: dict[str, Any]) -> dict[str, Any]:

@@ -249,15 +249,15 @@ from chalicelib.runtime import Runtime
 from chalicelib.settings import Settings
 
 if sys.argv[1] == "xray":
-    tracing.enable()
+    tracing.enable("xray", patience=1)
 xray_recorder.configure(sampling=False)  # as in Lambda, where the caller has decided
 runtime = Runtime(Settings.from_env())
 with xray_recorder.in_segment("test"):
-    runtime.store.read_schema_version()
+    runtime.health.read_schema_version()
 began = time.monotonic()
 for _ in range(100):
     with xray_recorder.in_segment("test"):
-        runtime.store.read_schema_version()
+        runtime.health.read_schema_version()
 print(json.dumps(time.monotonic() - began))
 """
 

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import re
 import uuid
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 import schemathesis
+from pydantic import ValidationError
 
 from chalicelib.errors import InvalidRequest
-from chalicelib.service.paging import read_cursor
+from chalicelib.schemas import NewTask
+from chalicelib.service.paging import Direction, read_cursor
 from chalicelib.web.openapi import operations
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 _KEY = re.compile(operations.PARAMETERS["Idempotency-Key"]["schema"]["pattern"])
+_TIMES = ("run_at", "delay_seconds", "expires_at")
 _LONGEST_CURSOR = 100  # characters
 
 
@@ -20,22 +28,53 @@ _LONGEST_CURSOR = 100  # characters
 def before_call(context: Any, case: Any, kwargs: Any) -> None:  # noqa: ARG001
     """Mend what is wrong with a request that the description allows.
 
-    A key that another request had is rightly refused; so is a cursor that was not handed out.
-    A long wait is no fault, but takes the run's time.
+    A key that another request had is rightly refused; so is a cursor that was not handed out, and
+    an expiry that is over before the task can begin. A long wait is no fault, but takes the run's
+    time.
     """
-    headers, query = case.headers or {}, case.query or {}
-    key, cursor = headers.get("Idempotency-Key"), query.get("cursor")
+    for task in _tasks(case.body):
+        if _is_over(task):
+            task["expires_at"] = None
+    headers = case.headers or {}
+    key = headers.get("Idempotency-Key")
     if isinstance(key, str) and _KEY.fullmatch(key):
         headers["Idempotency-Key"] = f'"{uuid.uuid4().hex}"'
-    if isinstance(cursor, str) and len(cursor) <= _LONGEST_CURSOR and _is_foreign(cursor):
-        del query["cursor"]
+    sides: list[tuple[Direction, Any]] = [("before", case.query), ("after", case.body)]
+    for direction, sent in sides:
+        cursor = sent.get("cursor") if isinstance(sent, dict) else None
+        if isinstance(cursor, str) and _is_foreign(direction, cursor):
+            del sent["cursor"]
     if str(headers.get("Prefer", "")).startswith("wait="):
         headers["Prefer"] = "wait=1"
 
 
-def _is_foreign(cursor: str) -> bool:
+def _tasks(body: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(body, dict):
+        yield body
+        inner = body.get("tasks")
+        yield from (
+            (one for one in inner if isinstance(one, dict)) if isinstance(inner, list) else ()
+        )
+
+
+def _is_over(task: dict[str, Any]) -> bool:
+    """Tell whether a task expires before it begins, or has already; False if a time is wrong."""
+    times = {name: value for name, value in task.items() if name in _TIMES}
+    text = json.dumps({"title": "x"} | times)
     try:
-        read_cursor(cursor)
+        new = NewTask.model_validate_json(text)
+    except ValidationError as error:
+        return any(one["msg"].endswith("must be after run_at") for one in error.errors())
+    return new.expires_at is not None and new.expires_at < datetime.now(UTC) + timedelta(
+        seconds=new.delay_seconds or 0
+    )
+
+
+def _is_foreign(direction: Direction, cursor: str) -> bool:
+    if len(cursor) > _LONGEST_CURSOR:
+        return False  # refused for its length, as described
+    try:
+        read_cursor(direction, cursor, parameter="cursor")
     except InvalidRequest:
         return True
     return False

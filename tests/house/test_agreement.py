@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from chalicelib import errors, sweeper, web
+from chalicelib.chalice_cli.options import Options
 from chalicelib.settings import Settings
 from chalicelib.sweeper import letters
 from localdev.http_handler import NO_ROUTE
@@ -140,6 +141,19 @@ def test_no_secret_or_endpoint_is_in_the_configuration() -> None:
     )
 
 
+def test_every_option_of_a_stage_is_documented_and_so_is_every_parameter_of_the_stack() -> None:
+    told = read("docs/deploy.md")
+    rows = re.findall(r'^\| `"(\w+)"` \|', told, re.MULTILINE)
+    assert rows == list(Options.model_fields)
+    parameters = load("resources.json")["Parameters"] | load("aurora.json")["Parameters"]
+    command = read("localdev/deploy/command.py")
+    for name in parameters:
+        assert f"`{name}`" in told or f"{name}=" in told
+        assert name in command
+    for name, one in load("aurora.json")["Parameters"].items():
+        assert f"| `--parameter {name}=…` | {one['Default']} |" in told
+
+
 def test_every_setting_is_documented_with_its_default() -> None:
     rows = re.findall(r"^\| `([A-Z_]+)` \| `([^`]*)`", read("docs/settings.md"), re.MULTILINE)
     defaults = {
@@ -200,7 +214,7 @@ def test_every_route_is_documented() -> None:
 
 def test_every_test_that_the_fault_matrix_names_exists() -> None:
     rows = re.findall(r"^\| (\d+) \|", read("docs/reliability.md"), re.MULTILINE)
-    assert rows == [str(number) for number in range(1, 57)]
+    assert rows == [str(number) for number in range(1, 59)]
     named = re.findall(r"`(tests/\w+/\w+\.py)::(\w+)", read("docs/reliability.md"))
     assert len(named) > 55
     assert [name for path, name in named if f"def {name}(" not in read(path)] == []

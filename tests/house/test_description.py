@@ -132,7 +132,6 @@ def test_a_key_is_asked_for_where_the_description_says_so() -> None:
         "/page/{script}",
         "/healthz",
         "/readyz",
-        "/kinds",
         "/openapi.json",
         "/docs",
         "/docs/viewer.js",

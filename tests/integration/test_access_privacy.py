@@ -1,6 +1,6 @@
 """No key, no hash and no tenant is told: in no log line, no error and no view.
 
-What spans tell is their names and a task's number alone; tests/unit/test_tracing.py holds that.
+What spans tell is names of ours and numbers alone; tests/integration/test_traces.py holds that.
 """
 
 from __future__ import annotations

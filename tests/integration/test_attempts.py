@@ -164,3 +164,14 @@ def test_attempts_are_answered_over_http(api: Api) -> None:
     assert (one["request_id"], one["message_id"], one["receive_count"]) == ("r", "m", 2)
     problem(api.get("/tasks/4711/attempts"), 404)
     problem(api.get("/tasks/x/attempts"), 422)
+
+
+def test_a_trace_is_shown_by_its_id_also_where_a_row_has_the_whole_header(world: World) -> None:
+    root = "1-5759e988-bd862e3fe1be46a994272793"
+    header = f"Root={root};Parent=53995c3f42cd8ad8;Sampled=1"
+    for kept in (root, header):
+        number = world.table.arrange("completed", trace_id=kept)
+        assert [one["trace_id"] for one in attempts(world, number)] == [root]
+    old = world.table.arrange("processing", trace_id=header, lease_until=world.table.at(-1))
+    world.sweep()
+    assert [one["trace_id"] for one in attempts(world, old)] == [root]

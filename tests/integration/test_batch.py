@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import pytest
 
 import app as front_door
 from chalicelib import runtime
 from chalicelib.queue import TaskQueue
-from chalicelib.schemas import NewBatch, NewTask
+from chalicelib.schemas import NewBatch, NewTask, bodies
 from tests.fakes import FakeContext
 from tests.integration.api import Api, problem
 
@@ -93,6 +94,56 @@ def test_every_bad_item_is_named(api: Api) -> None:
         "#/tasks/3/tags",
         "#/tasks/4",
     }
+
+
+def test_of_many_broken_rules_a_hundred_are_named_and_the_others_counted(api: Api) -> None:
+    item = {"title": "x"} | {f"f{number}": 1 for number in range(400)}
+    response = post(api, [item] * 1000)
+    content = problem(response, 422)
+    assert content["errors"] == [
+        {"pointer": f"#/tasks/0/f{number}", "detail": "is not a known field"}
+        for number in range(100)
+    ]
+    assert content["unnamed"] == 400_000 - 100
+    assert "(and 399,999 more)" in content["detail"]
+    assert len(response.body) < 20_000
+
+
+def test_a_hundred_and_one_bad_items_are_all_told_of(api: Api) -> None:
+    content = problem(post(api, [{"title": ""}] * 101), 422)
+    pointers = [error["pointer"] for error in content["errors"]]
+    assert pointers == [f"#/tasks/{number}/title" for number in range(100)]
+    assert content["unnamed"] == 1
+
+
+def test_a_hundred_bad_items_are_all_named(api: Api) -> None:
+    content = problem(post(api, [{"title": "x"}, {"title": ""}] * 100), 422)
+    assert len(content["errors"]) == 100
+    assert "unnamed" not in content
+
+
+def test_the_last_item_is_named_beside_unknown_fields_that_are_not(api: Api) -> None:
+    """Fields that nobody asked for do not keep a client from learning what else is wrong."""
+    many = {"title": "x"} | {f"field{number}": 1 for number in range(99)}
+    content = problem(post(api, [many, {"title": "x", "one": 1, "two": 2}, {"title": 5}]), 422)
+    assert content["unnamed"] == 2
+    assert content["errors"][99]["pointer"] == "#/tasks/1/one"
+
+
+def test_no_more_mistakes_are_looked_at_one_by_one_than_are_named() -> None:
+    """pydantic takes seconds to tell of the half a million that a batch has room for."""
+    item = {"title": "x"} | {f"field{number}": 1 for number in range(50)}
+    found = bodies._fewer(json.dumps({"tasks": [item] * 100, "more": 1}).encode())
+    assert found is not None
+    assert found.error_count() == 100
+
+
+def test_a_name_that_a_client_made_up_is_cut_and_says_so(api: Api) -> None:
+    response = post(api, [{"title": "x", "é" * 500_000: 1}])
+    [error] = problem(response, 422)["errors"]
+    assert unquote(error["pointer"]) == "#/tasks/0/" + "é" * 100 + "…"
+    assert "has 500,000 characters" in error["detail"]
+    assert len(response.body) < 5_000
 
 
 def test_an_unknown_kind_is_named_with_its_place(api: Api) -> None:

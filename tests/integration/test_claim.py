@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import psycopg2
@@ -243,7 +243,10 @@ def test_batches_that_overlap_in_opposite_order_never_dead_lock(world: World) ->
 
 MANY: dict[str, dict[str, Any]] = {
     "retry_tasks": {
-        **dict.fromkeys(("kind", "tag", "text", "created_after", "created_before")),
+        **dict.fromkeys(("kind", "tag", "text", "created_before")),
+        "after": datetime.min.replace(tzinfo=UTC),
+        "after_id": 0,
+        "most": 1000,
         **ANYBODY.proof(),
         "status": "failed",
         "limit": 1000,

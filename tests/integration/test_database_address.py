@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import json
 import os
 import shutil
@@ -14,7 +15,7 @@ import pytest
 from moto import mock_aws
 from psycopg2.extensions import parse_dsn
 
-from chalicelib.db import RDS_ROOTS, Address, Database, SecretAddress, address
+from chalicelib.db import RDS_ROOTS, Address, Database, SecretAddress, TokenAddress, address
 from chalicelib.errors import InvalidSettings, StoreUnavailable
 from chalicelib.runtime import Runtime
 from chalicelib.settings import Settings
@@ -197,3 +198,87 @@ def test_a_database_that_is_down_is_not_asked_about_at_every_call() -> None:
         with pytest.raises(StoreUnavailable):
             database.query("read_schema_version")
     assert len(reads) == 1
+
+
+@pytest.fixture
+def at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Sets the clock by which botocore signs, to so many minutes after noon."""
+
+    def turn(minutes: int) -> None:
+        noon = dt.datetime(2030, 1, 1, 12, tzinfo=dt.UTC)
+        then = noon + dt.timedelta(minutes=minutes)
+        monkeypatch.setattr("botocore.auth.get_current_datetime", lambda: then)
+
+    return turn
+
+
+@pytest.fixture
+def by_token(
+    door: Any, own_database_url: str, certificates: Path
+) -> Iterator[tuple[Runtime, Callable[[], str]]]:
+    """A runtime that shows tokens, and what AWS's own client takes for one at this moment."""
+    port, name = door.server_address[1], parse_dsn(own_database_url)["dbname"]
+    whole = Runtime(
+        Settings(
+            database_auth="iam",
+            database_url=f"postgresql://app@localhost:{port}/{name}",
+            database_tls=str(certificates / "ours.pem"),
+            AWS_REGION=REGION,
+        )
+    )
+    rds = boto3.client("rds", region_name=REGION)
+    asked = {"DBHostname": "localhost", "Port": port, "DBUsername": "app"}
+    yield whole, lambda: str(rds.generate_db_auth_token(**asked))
+    whole.database.close()
+
+
+def test_every_connection_shows_a_token_of_its_own_and_none_that_has_run_out(
+    by_token: tuple[Runtime, Callable[[], str]],
+    role: Callable[[str], dict[str, Any]],
+    at: Callable[[int], None],
+    door: Any,
+) -> None:
+    """The role's password is the token that RDS would take at that moment."""
+    runtime, token = by_token
+    at(0)
+    first = token()
+    role(first)
+    assert runtime.database.query("read_schema_version")
+    at(16)
+    role(token())
+    assert token() != first
+    assert runtime.database.query("read_schema_version")  # an open connection asks for none
+    runtime.database.close()
+    assert runtime.database.query("read_schema_version")
+    runtime.database.close()
+    role(first)
+    with pytest.raises(StoreUnavailable) as refused:
+        runtime.database.query("read_schema_version")
+    assert "password authentication failed" in str(refused.value.__cause__)
+    assert door.plain == 0
+
+
+def test_a_token_is_not_shown_without_tls(database_url: str) -> None:
+    shown: list[str] = []
+
+    def sign(host: str, port: int, user: str) -> str:
+        shown.append(f"{user}@{host}:{port}")
+        return "token"
+
+    where = TokenAddress(f"{database_url}?sslmode=disable", "", sign)
+    with pytest.raises(StoreUnavailable) as refused:
+        answers(where)
+    parts = parse_dsn(database_url)
+    assert shown == [f"{parts['user']}@{parts['host']}:{parts['port']}"]
+    assert "server does not support SSL" in str(refused.value.__cause__)
+
+
+def test_without_credentials_there_is_no_token_and_that_is_an_outage(
+    by_token: tuple[Runtime, Callable[[], str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    with pytest.raises(StoreUnavailable, match="no credentials for the database"):
+        by_token[0].database.query("read_schema_version")

@@ -15,6 +15,7 @@ from localdev.mapping.clock import Clock
 from localdev.mapping.function import Function, InvocationFailed
 from localdev.mapping.main import Mapping
 from localdev.mapping.response import failed_messages
+from localdev.mapping.source import Source
 from localdev.sqs import SqsServer
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class Stage:
     def start(self, *, batch: int = 10, window: int = 0, workers: int = 1) -> None:
         names = f"QUEUE, BATCH, WINDOW = {self.queue!r}, {batch}, {window}\n"
         (self.folder / "app.py").write_text(names + APP)
-        self.mapping = Mapping(self.folder, self.client, self.settings, workers)
+        self.mapping = Mapping(Source(self.folder), self.client, self.settings, workers)
         self.mapping.start(self.mapping.prepare(expire=False, queue_lost=False))
 
     def send(self, *bodies: str, **more: Any) -> None:
@@ -348,7 +349,7 @@ def test_an_outage_of_sqs_is_told_once_and_so_is_its_end(
 def test_a_schedule_invokes_its_function_with_what_eventbridge_sends(stage: Stage) -> None:
     stage.start()
     stopping = threading.Event()
-    function = Function(stage.folder, "sweeper", timeout=5)
+    function = Function(Source(stage.folder), "sweeper", timeout=5)
     clock = Clock(function, 0.2, "eu-west-1", stopping)
     clock.start()
     eventually(lambda: len(stage.invocations()) >= 2)
@@ -363,7 +364,7 @@ def test_a_schedule_invokes_its_function_with_what_eventbridge_sends(stage: Stag
 def test_an_app_that_cannot_be_imported_says_so(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text("import nothing_of_that_name\n")
     with pytest.raises(InvocationFailed, match="did not start"):
-        Function(tmp_path, "worker", timeout=5).invoke({})
+        Function(Source(tmp_path), "worker", timeout=5).invoke({})
 
 
 @pytest.mark.parametrize(

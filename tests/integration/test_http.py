@@ -32,7 +32,10 @@ MORE_KEYS = [
     "run_at",
     "started_at",
     "finished_at",
+    "expires_at",
+    "cancel_requested_at",
     "tags",
+    "unique_key",
     "links",
 ]
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
@@ -62,7 +65,10 @@ def test_a_created_task_has_exactly_the_documented_shape(api: Api) -> None:
         "error": None,
         "started_at": None,
         "finished_at": None,
+        "expires_at": None,
+        "cancel_requested_at": None,
         "tags": [],
+        "unique_key": None,
         "links": {
             "self": f"/tasks/{content['id']}",
             "attempts": f"/tasks/{content['id']}/attempts",

@@ -33,7 +33,7 @@ BAD_BODIES: dict[str, tuple[bytes, int, str | None, str]] = {
     "no title": (b"{}", 422, "#/title", "is required"),
     "null as title": (b'{"title":null}', 422, "#/title", "valid string"),
     "a number as title": (b'{"title":5}', 422, "#/title", "valid string"),
-    "an empty title": (b'{"title":""}', 422, "#/title", "at least 1 character"),
+    "an empty title": (b'{"title":""}', 422, "#/title", "should have at least 1 character"),
     "a blank title": (b'{"title":" \\t\\u2003"}', 422, "#/title", "must not be blank"),
     "256 characters": (
         json.dumps({"title": "x" * 256}).encode(),
@@ -92,14 +92,32 @@ def test_every_broken_rule_is_named_at_once(api: Api) -> None:
 @pytest.mark.parametrize("media_type", [None, "text/plain", "application/x-www-form-urlencoded"])
 def test_a_body_must_be_declared_as_json(api: Api, media_type: str | None) -> None:
     headers = {"Content_Type": media_type} if media_type else {}
-    content = problem(api.call("POST", "/tasks", {"title": "x"}, **headers), 415)
-    assert "application/json" in content["detail"]
+    response = api.call("POST", "/tasks", {"title": "x"}, **headers)
+    assert "application/json" in problem(response, 415)["detail"]
+    assert response.headers["Accept"] == "application/json"
+    assert "Accept-Patch" not in response.headers
     assert api.table.count() == 0
 
 
-def test_a_body_may_declare_its_character_set(api: Api) -> None:
-    kind = "Application/JSON; charset=utf-8"
+def test_a_patch_of_another_sort_is_told_which_are_taken(api: Api) -> None:
+    response = api.call("PATCH", "/tasks/1", {"title": "x"}, Content_Type="text/plain")
+    problem(response, 415)
+    taken = "application/json, application/merge-patch+json"
+    assert response.headers["Accept-Patch"] == response.headers["Accept"] == taken
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "UTF-8", '"utf-8"', "utf8", "UTF-8; x=y"])
+def test_a_body_may_declare_its_character_set(api: Api, charset: str) -> None:
+    kind = f"Application/JSON; charset={charset}"
     assert api.call("POST", "/tasks", {"title": "x"}, Content_Type=kind).status_code == 201
+
+
+@pytest.mark.parametrize("charset", ["utf-16", "latin1", '"iso-8859-1"', "utf-80", ""])
+def test_a_body_in_another_character_set_is_refused(api: Api, charset: str) -> None:
+    kind = f"application/json; charset={charset}"
+    content = problem(api.call("POST", "/tasks", {"title": "x"}, Content_Type=kind), 415)
+    assert "UTF-8" in content["detail"]
+    assert api.table.count() == 0
 
 
 @pytest.mark.parametrize(
@@ -111,7 +129,10 @@ def test_a_body_may_declare_its_character_set(api: Api) -> None:
         ("%D9%A3", 422),
         ("1e3", 422),
         ("4711", 404),
-        ("0", 404),
+        ("0", 422),
+        ("00", 422),
+        ("01", 422),
+        pytest.param("0" * 5000 + "1", 422, id="endless zeros"),
         (str(2**63 - 1), 404),
         (str(2**63), 404),
         (str(2**70), 404),
@@ -139,6 +160,10 @@ def test_an_id_that_names_no_task_is_told_so(api: Api, text: str, status: int) -
         ("cursor=before-1-" + "9" * 20, "cursor", "not a next_cursor"),
         ("cursor=" + "x" * 101, "cursor", "at most 100 characters"),
         ("page=1", "page", "is not a known field"),
+        ("kind=%00", "kind", "must not contain NUL characters"),
+        ("kind=", "kind", "should have at least 1 character"),
+        ("text=%00", "text", "must not contain NUL characters"),
+        ("tag=%00", "tag", "should match"),
     ],
 )
 def test_a_bad_query_is_told_its_broken_rule(
@@ -147,6 +172,7 @@ def test_a_bad_query_is_told_its_broken_rule(
     [broken] = problem(api.get(f"/tasks?{query}"), 422)["errors"]
     assert broken["parameter"] == parameter
     assert rule in broken["detail"]
+    assert not broken["detail"][0].isupper()
 
 
 @pytest.mark.parametrize(("method", "path"), [("DELETE", "/tasks"), ("PUT", "/tasks/1")])
@@ -202,5 +228,5 @@ def test_an_id_is_a_number_that_the_database_can_hold_or_refused(text: str) -> N
         number = Call(None, {"task_id": text}, None).task_id  # type: ignore[arg-type]
     except (InvalidRequest, TaskNotFound):
         return
-    assert 0 <= number <= MAX_ID
-    assert int(text) == number
+    assert 1 <= number <= MAX_ID
+    assert str(number) == text

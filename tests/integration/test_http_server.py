@@ -223,6 +223,15 @@ def test_head_has_no_body_so_that_the_next_reply_is_not_taken_for_it(port: int) 
     assert b"\r\n\r\nHTTP/1.1 200 " in replies
 
 
+@pytest.mark.parametrize("method", [b"OPTIONS", b"HEAD", b"PUT"])
+def test_a_method_that_a_path_does_not_have_is_told_with_those_that_it_has(
+    port: int, method: bytes
+) -> None:
+    request = method + b" /echo HTTP/1.1\r\nConnection: close\r\n\r\n"
+    status, headers, _ = ask(port, request)
+    assert (status, headers["allow"]) == (405, "POST, GET")
+
+
 def test_what_the_server_does_wrong_is_one_event_and_a_problem(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from chalice.app import Request
 
 from chalicelib import runtime
 from chalicelib.errors import KeyReused
@@ -114,6 +115,31 @@ def test_a_key_may_be_a_string_or_a_bare_word(api: Api, key: str) -> None:
     assert created(post(api, {"title": "x"}, key)) == created(post(api, {"title": "x"}, key))
 
 
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        (r'"a\"b"', 'a"b'),
+        (r'"a\\b"', "a\\b"),
+        ('"' + r"\"" * 255 + '"', '"' * 255),
+        ('"a";p=1', "a"),
+        ('"a"; p; q="x;\\"y"; *r.s-t=?1', "a"),
+    ],
+)
+def test_escapes_and_parameters_are_read_as_their_rfc_says(api: Api, text: str, key: str) -> None:
+    created(post(api, {"title": "x"}, text))
+    assert api.table.run("select key from idempotency_keys") == [{"key": key}]
+
+
+@pytest.mark.parametrize("sent", [['"a"', '"b"'], ["a", "b"], ['"a"', '"a"']])
+def test_two_keys_are_a_400(api: Api, monkeypatch: pytest.MonkeyPatch, sent: list[str]) -> None:
+    """Only API Gateway shows both; Chalice, and its local server, the last one."""
+    event = Request.to_original_event
+    both = {"multiValueHeaders": {"Idempotency-Key": sent, "Content-Type": ["application/json"]}}
+    monkeypatch.setattr(Request, "to_original_event", lambda self: event(self) | both)
+    problem(post(api, {"title": "x"}, sent[1]), 400)
+    assert api.table.count() == 0
+
+
 def test_a_bare_word_is_the_same_key_as_the_string(api: Api) -> None:
     assert created(post(api, {"title": "x"}, "abc")) == created(post(api, {"title": "x"}, '"abc"'))
 
@@ -132,6 +158,12 @@ def test_a_bare_word_is_the_same_key_as_the_string(api: Api) -> None:
         f'"{"a" * 256}"',
         '"\u00e9"',
         '"a\\"',
+        r'"a\b"',
+        '"a";',
+        '"a";P=1',
+        '"a";p="',
+        "a;p=1",
+        '"' + r"\"" * 256 + '"',
     ],
 )
 def test_a_key_of_another_form_is_a_400(api: Api, key: str) -> None:

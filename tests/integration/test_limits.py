@@ -179,12 +179,31 @@ def test_above_the_limit_of_open_tasks_a_request_is_refused_until_one_has_ended(
 ) -> None:
     post = limited(open_limit=3)
     number = post.api.table.arrange(status, tenant="acme")
-    assert post(3).status_code == 429
+    assert refused(post(3)) == 10
     assert post(2).status_code == 201
     assert refused(post()) == 10
     assert "At most 3 tasks may be open." in problem(post(), 429)["detail"]
     post.api.table.run("delete from tasks where id = %s", [number])
     assert post().status_code == 201
+
+
+def test_a_batch_larger_than_the_limit_of_open_tasks_is_told_that_it_never_can_be_taken(
+    limited: Callable[..., Any],
+) -> None:
+    post = limited(open_limit=3)
+    [error] = problem(post(4), 422)["errors"]
+    assert error == {"pointer": "#/tasks", "detail": "has 4 tasks; at most 3 may be open"}
+    assert post.api.table.count() == 0
+
+
+def test_a_batch_that_was_taken_is_answered_again_though_the_limit_is_lower_now(
+    limited: Callable[..., Any],
+) -> None:
+    post = limited()
+    assert post(4, Idempotency_Key='"k"').status_code == 201
+    runtime = post.api.runtime
+    runtime.settings = runtime.settings.model_copy(update={"open_limit": 3})
+    assert post(4, Idempotency_Key='"k"').status_code == 201
 
 
 def test_finished_tasks_are_not_open(limited: Callable[..., Any]) -> None:

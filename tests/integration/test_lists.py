@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chalicelib.store import clients
 from chalicelib.task import Status
 from tests.integration.api import problem
 
@@ -116,6 +117,27 @@ def test_the_links_keep_the_filters_and_skip_nothing_while_tasks_are_added(
     assert len(wanted) in (2, 16)
     seen = walk(api, limit=1, **filters)
     assert seen == wanted
+
+
+@pytest.mark.parametrize("most", [1, 3, 7])
+@pytest.mark.parametrize("query", [{"kind": "rare", "status": "completed"}, {"text": "rare"}])
+def test_a_page_looks_at_so_many_tasks_and_the_next_goes_on_there(
+    api: Api, monkeypatch: pytest.MonkeyPatch, query: dict[str, str], most: int
+) -> None:
+    monkeypatch.setattr(clients, "MOST_LOOKED_AT", most)
+    for place in range(20):
+        kind, title = ("rare", "a rare one") if place in (2, 3, 11) else ("default", "another")
+        api.table.arrange("completed", kind=kind, title=title, created_at=api.table.at(-place))
+    rare = api.table.run("select id from tasks where kind = 'rare' order by created_at desc")
+    path: str | None = f"/tasks?{urlencode(query)}"
+    pages: list[list[int]] = []
+    while path:
+        response = api.get(path)
+        pages.append([item["id"] for item in json.loads(response.body)["items"]])
+        link = response.headers.get("Link")
+        path = link.split(">")[0][1:] if isinstance(link, str) else None
+    assert [number for page in pages for number in page] == [row["id"] for row in rare]
+    assert len(pages) == 1 + 20 // most
 
 
 def test_tasks_of_one_moment_are_walked_by_id(api: Api) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chalicelib import runtime
+from chalicelib.store import clients
 from tests.integration.api import problem
 from tests.world import DAY
 
@@ -27,7 +28,7 @@ def test_every_failed_task_is_given_new_attempts_and_a_message(api: Api) -> None
     failed = [api.table.arrange("failed", description=f"d{number}") for number in range(25)]
     others = ("pending", "processing", "retrying", "completed", "cancelled")
     untouched = {api.table.arrange(status): status for status in others}
-    assert retry(api) == {"ids": failed, "more": False}
+    assert retry(api) == {"ids": failed, "more": False, "next_cursor": None}
     for number in failed:
         row = api.table.row(number)
         assert (row["status"], row["attempt"], row["attempt_limit"]) == ("pending", 3, 6)
@@ -132,3 +133,40 @@ def test_a_bad_filter_is_refused_with_its_place(
 
 def test_a_filter_has_to_be_given_even_if_it_is_empty(api: Api) -> None:
     problem(api.call("POST", "/tasks/retry", b"", Content_Type="application/json"), 400)
+
+
+def test_it_looks_at_so_many_and_tells_where_to_go_on(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clients, "MOST_LOOKED_AT", 4)
+    for place in range(10):
+        created = api.table.at(-DAY + place)
+        kind = "rare" if place in (5, 9) else "default"
+        api.table.arrange("failed", kind=kind, created_at=created)
+    wanted = [row["id"] for row in api.table.run("select id from tasks where kind = 'rare'")]
+    told = [retry(api, kind="rare")]
+    while cursor := told[-1]["next_cursor"]:
+        told.append(retry(api, kind="rare", cursor=cursor))
+    assert [one["ids"] for one in told] == [[], [wanted[0]], [wanted[1]]]
+    assert [one["more"] for one in told] == [True, True, False]
+
+
+def test_whoever_goes_on_does_not_meet_again_what_failed_again(api: Api) -> None:
+    for _ in range(3):
+        api.table.arrange("failed")
+    first = retry(api, limit=2)
+    api.table.run(
+        "update tasks set status = 'failed', error = '{\"code\": \"exception\"}',"
+        " finished_at = now() where id = any(%s)",
+        [first["ids"]],
+    )
+    assert not set(retry(api, cursor=first["next_cursor"])["ids"]) & set(first["ids"])
+
+
+@pytest.mark.parametrize("cursor", ["x", "before-1-1", "after-1-x"])
+def test_a_cursor_of_another_call_is_refused(api: Api, cursor: str) -> None:
+    response = api.call("POST", "/tasks/retry", {"cursor": cursor}, Content_Type="application/json")
+    content = problem(response, 422)
+    assert content["errors"] == [
+        {"pointer": "#/cursor", "detail": "is not a next_cursor of this call"}
+    ]

@@ -16,7 +16,7 @@ from chalicelib.outcome import Completed
 from chalicelib.queue import Message
 from chalicelib.service import waiting
 from chalicelib.store import Settlement
-from chalicelib.web.call import LONGEST_WAIT, Call
+from chalicelib.web import headers
 from tests.fakes import FakeContext
 from tests.integration.api import Api, problem
 from tests.world import OTHER_TOKEN
@@ -223,8 +223,8 @@ def _serve_below(monkeypatch: pytest.MonkeyPatch, prefix: str) -> None:
         ("return=minimal,wait=5", 5),
         ("wait=5, wait=9", 5),  # the first one counts
         ("wait=20", 20),
-        ("wait=21", LONGEST_WAIT),
-        ("wait=" + "9" * 30, LONGEST_WAIT),
+        ("wait=21", headers.LONGEST_WAIT),
+        ("wait=" + "9" * 30, headers.LONGEST_WAIT),
         ("wait", 0),
         ("wait=", 0),
         ("wait=-5", 0),
@@ -232,17 +232,19 @@ def _serve_below(monkeypatch: pytest.MonkeyPatch, prefix: str) -> None:
         ("wait=soon", 0),
         ("await=5", 0),
         ("wait=\u0665", 0),
+        ('foo="x, wait=1"', 0),
+        ('foo="x, wait=1', 0),
+        (r'foo="x\", wait=1"', 0),
+        ('wait="5, wait=6"', 0),
+        ('foo="x, wait=1", wait=5', 5),
+        ('foo; a="b, wait=1", wait=5; c="d, wait=2"', 5),
         ("", 0),
     ],
 )
 def test_a_preference_is_read_as_its_rfc_says_and_one_not_understood_is_none(
     header: str, seconds: float
 ) -> None:
-    class Request:
-        headers = {"prefer": header}  # noqa: RUF012
-
-    call = Call[None](Request(), {}, None)  # type: ignore[arg-type]
-    assert call.wait == seconds
+    assert headers.wait(header) == seconds
 
 
 def test_a_wait_ends_soon_after_the_task(api: Api) -> None:
@@ -351,6 +353,16 @@ def test_a_wait_with_an_old_version_ends_at_once(api: Api, clock: Clock) -> None
     assert clock.slept == []
 
 
+@pytest.mark.parametrize("header", ['"nonsense"', "nonsense", 'W/"x"', '""'])
+def test_a_wait_with_a_tag_that_no_version_has_ends_at_once(
+    api: Api, clock: Clock, header: str
+) -> None:
+    number = api.table.arrange("pending")
+    response = api.get(f"/tasks/{number}", Prefer="wait=20", If_None_Match=header)
+    assert shown(response)["status"] == "pending"
+    assert clock.slept == []
+
+
 def test_a_task_that_is_not_there_is_not_waited_for(api: Api, clock: Clock) -> None:
     problem(api.get("/tasks/4711", Prefer="wait=20"), 404)
     assert clock.slept == []
@@ -397,5 +409,24 @@ def test_a_task_was_created_whatever_its_wait_meets(
         return query(name, **arguments)
 
     monkeypatch.setattr(api.runtime, "_query", fail)
-    assert shown(api.post({"title": "x"}, Prefer="wait=2"), 201)["status"] == "pending"
+    response = api.post({"title": "x"}, Prefer="wait=2")
+    assert shown(response, 201)["status"] == "pending"
+    assert "Preference-Applied" not in response.headers
     assert clock.slept == []
+
+
+def test_a_wait_is_counted_from_the_beginning_of_its_request(
+    api: Api, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """API Gateway gives up after 29 seconds, and a slow database may take its share before."""
+    query = api.runtime.database.query
+
+    def slow(name: str, /, **arguments: Any) -> Any:
+        clock.now += 4 if name == "insert_tasks" else 0
+        return query(name, **arguments)
+
+    monkeypatch.setattr(api.runtime, "_query", slow)
+    response = api.post({"title": "x"}, Prefer="wait=20")
+    assert shown(response, 201)["status"] == "pending"
+    assert response.headers["Preference-Applied"] == "wait=20"
+    assert clock.now == pytest.approx(20)

@@ -389,8 +389,8 @@ API = {
     ),
     "a retry by hand takes a running task": Mutant(
         "retry_task",
-        "t.status in ('failed', 'cancelled')",
-        "t.status in ('failed', 'cancelled', 'processing')",
+        "status not in ('failed', 'cancelled')",
+        "status not in ('failed', 'cancelled', 'processing')",
         "two workers run one task",
         EVERY_MOVE,
     ),
@@ -410,8 +410,8 @@ API = {
     ),
     "an open task is deleted": Mutant(
         "delete_task",
-        "and t.status in ('completed', 'failed', 'cancelled')",
-        "",
+        "status not in ('completed', 'failed', 'cancelled')",
+        "false",
         "a task is lost",
         partial(ILLEGAL, status="processing", move="delete"),
     ),

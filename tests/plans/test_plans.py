@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,8 @@ import pytest
 from chalicelib.access import ANYBODY
 from chalicelib.db import named_statements
 from chalicelib.service.stats import COUNT_LIMIT, SAMPLE
+from chalicelib.store import health
+from chalicelib.store.clients import MOST_LOOKED_AT
 from chalicelib.task import Status
 
 if TYPE_CHECKING:
@@ -27,27 +30,30 @@ MOST_PAGES = 1500
 PATIENCE = 0.5
 STATEMENTS = named_statements()
 ANY = {
-    "before": None,
-    "before_id": None,
+    "before": datetime.max.replace(tzinfo=UTC),
+    "before_id": 0,
+    "most": MOST_LOOKED_AT,
     "status": None,
     "kind": None,
     "tag": None,
     "created_after": None,
-    "created_before": None,
     "text": None,
     "limit": 51,
 } | ANYBODY.proof()
 
-#: Of a million finished tasks: one in a thousand failed, one in a hundred is of kind mail, every
-#: one has the tag common, and a few, long ago, the tag or the word rare.
+#: Of a million finished tasks: one in a thousand failed, one in a hundred is of kind mail and none
+#: of these failed, every one has the tag common, a few, long ago, the tag and the word rare, and
+#: the thirty newest the tag and the word fresh.
 FILL = """
 insert into tasks (tenant, kind, title, status, attempt, tags, error, created_at, updated_at,
                    started_at, finished_at)
 select case when n %% 10 = 0 then 'other' else 'default' end,
-       case when n %% 100 = 1 then 'mail' else 'default' end,
-       'Report ' || n || case when n between 5000 and 5020 then ' rare' else ' usual' end,
+       case when n %% 100 = 2 then 'mail' else 'default' end,
+       'Report ' || n || case when n between 5000 and 5020 then ' rare'
+                              when n > %(rows)s - 30 then ' fresh' else ' usual' end,
        case when n %% 1000 = 1 then 'failed' else 'completed' end, 1,
-       case when n between 5000 and 5020 then '{common,rare}' else '{common}' end::text[],
+       case when n between 5000 and 5020 then '{common,rare}'
+            when n > %(rows)s - 30 then '{common,fresh}' else '{common}' end::text[],
        case when n %% 1000 = 1 then '{"code": "exception"}'::jsonb end,
        now() - make_interval(secs => %(rows)s - n), now(), now(), now()
   from generate_series(1, %(rows)s) as n
@@ -102,6 +108,8 @@ FILTERS: dict[str, dict[str, Any]] = {
     "a rare word": {"text": "rare"},
     "the beginning of a word": {"text": "rar"},
     "a word that none has": {"text": "unheard"},
+    "a tag of the newest": {"tag": "fresh"},
+    "a word of the newest": {"text": "fresh"},
     "a rare tag and a rare word": {"tag": "rare", "text": "report rare"},
     "a tag and a status that hardly go together": {"tag": "rare", "status": "failed"},
     "a range of time": {"created_after": "now-600000", "created_before": "now-599900"},
@@ -124,7 +132,7 @@ TOGETHER = {
 def test_a_list_reads_little_of_a_million_tasks(
     table: Any, filters: dict[str, Any], *, deep: bool
 ) -> None:
-    chosen = {name: moment(table, value) for name, value in filters.items()}
+    chosen = arguments(table, filters)
     if deep and "created_before" not in filters:  # a cursor lies within what is asked for
         table.execute("select created_at, id from tasks where id = %s", [MILLION // 2])
         chosen |= dict(zip(("before", "before_id"), table.fetchone(), strict=True))
@@ -135,6 +143,14 @@ def test_a_list_reads_little_of_a_million_tasks(
     )
     assert pages < MOST_PAGES
     assert seconds < PATIENCE
+
+
+def arguments(table: Any, filters: dict[str, Any]) -> dict[str, Any]:
+    """Return what the statement is given for such filters."""
+    chosen = {name: moment(table, value) for name, value in filters.items()}
+    if "created_before" in chosen:
+        chosen["before"] = chosen.pop("created_before")
+    return chosen
 
 
 def moment(table: Any, value: Any) -> Any:
@@ -149,9 +165,9 @@ def moment(table: Any, value: Any) -> Any:
 def test_a_list_by_two_filters_reads_little_of_a_million_tasks(
     table: Any, filters: dict[str, Any]
 ) -> None:
-    chosen = {name: moment(table, value) for name, value in filters.items()}
-    pages, _, _ = explained(table, "list_tasks", **(ANY | chosen))
-    assert pages < 2 * MOST_PAGES
+    pages, seconds, _ = explained(table, "list_tasks", **(ANY | arguments(table, filters)))
+    assert pages < 2 * MOST_PAGES + MOST_LOOKED_AT
+    assert seconds < PATIENCE
 
 
 @pytest.mark.parametrize("filters", [{"tag": "common"}, {"text": "usual"}, {"text": "rep"}])
@@ -178,17 +194,49 @@ def test_a_list_shows_the_rare_ones_all_the_same(table: Any) -> None:
 
 
 RETRY = {
-    **{name: ANY[name] for name in ("kind", "tag", "text", "created_after", "created_before")},
+    **dict.fromkeys(("kind", "tag", "text", "created_before")),
     **ANYBODY.proof(),
+    "after": datetime.min.replace(tzinfo=UTC),
+    "after_id": 0,
+    "most": MOST_LOOKED_AT,
     "status": "failed",
     "more": 3,
     "grace": 120.0,
 }
 
 
-def test_many_are_found_to_be_tried_again_without_reading_all(table: Any) -> None:
-    pages, _, _ = explained(table, "retry_tasks", **RETRY, limit=10)
+@pytest.mark.parametrize("filters", [{}, {"kind": "mail"}, {"text": "zzz"}, {"tag": "rare"}])
+def test_many_are_found_to_be_tried_again_without_reading_all(
+    table: Any, filters: dict[str, str]
+) -> None:
+    pages, seconds, _ = explained(table, "retry_tasks", **(RETRY | filters), limit=10)
     assert pages < MOST_PAGES
+    assert seconds < PATIENCE
+
+
+@pytest.mark.parametrize("filters", [{"tag": "{}"}, {"text": "{}"}, {"tag": "{}", "text": "{}"}])
+def test_a_search_reads_no_more_where_another_tenant_has_what_it_looks_for(
+    table: Any, filters: dict[str, str]
+) -> None:
+    """The time that it takes would tell what the other has."""
+    table.execute(
+        "insert into tasks (tenant, title, tags)"
+        " select 'third', 'Merger', '{merger}' from generate_series(1, 20000)"
+    )
+    table.execute("vacuum analyze tasks")
+    theirs, nobodys = (
+        [
+            explained(
+                table,
+                "list_tasks",
+                **(ANY | dict.fromkeys(filters, word)),
+            )[0]
+            for _ in range(3)
+        ][-1]
+        for word in ("merger", "nothing")
+    )
+    table.execute("delete from tasks where tenant = 'third'")
+    assert abs(theirs - nobodys) <= 3
 
 
 STATS = {
@@ -267,3 +315,33 @@ def test_a_claim_reads_no_more_than_the_rows_it_takes(table: Any) -> None:
     )
     # For each row: itself, and a way down each of some ten indexes.
     assert pages < 10 * 60
+
+
+def test_the_backlog_is_looked_at_along_indexes_however_long_it_is(table: Any) -> None:
+    asked = {"most": health.MOST, "ahead": 900}
+    pages, seconds, plan = explained(table, "read_backlog", **asked)
+    assert "Seq Scan" not in plan
+    assert pages < MOST_PAGES
+    assert seconds < PATIENCE
+    for dispatch_after in ("-infinity", "2020-01-01"):
+        table.execute(
+            "insert into tasks (title, dispatch_after, expires_at)"
+            " select 'x', %s, '2020-01-01' from generate_series(1, 20000)",
+            [dispatch_after],
+        )
+    pages, seconds, plan = explained(table, "read_backlog", **asked)
+    assert "Seq Scan" not in plan
+    # Six counts, each of which looks a row up for each that it counts.
+    assert pages < 6 * health.MOST + MOST_PAGES
+    assert seconds < PATIENCE
+
+
+def test_the_lag_of_the_outbox_is_read_off_the_first_rows_of_an_index(table: Any) -> None:
+    table.execute(
+        "insert into tasks (tenant, title, dispatch_after)"
+        " select 'late', 'x', '-infinity' from generate_series(1, 20000)"
+    )
+    table.execute("analyze tasks")
+    pages, _, plan = explained(table, "read_outbox_lag")
+    assert pages < MOST_PAGES
+    assert "tasks_to_dispatch" in plan

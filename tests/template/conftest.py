@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import boto3
 import pytest
 
+from chalicelib.chalice_cli.options import SNAPSTART_SINCE, Options
 from tests.packages import MERGE, copied, packaged
 from tests.tree import ROOT
 
@@ -19,7 +22,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 REGION = "us-east-1"
-STAGES = ("dev", "prod", "test")
 TOOLS = ROOT / ".venv.template" / "bin"
 
 
@@ -55,32 +57,72 @@ class Packaged:
         }
 
 
-#: A stage as docs/deploy.md has it set up: with a secret, in a VPC.
-CONFIGURED = {
-    "subnet_ids": ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"],
-    "security_group_ids": ["sg-0123456789abcdef0"],
-    "environment_variables": {
-        "QUEUE_NAME": "interview-queue-test",
-        "DATABASE_SECRET_ARN": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:tasks-AbCdEf",
-        "DATABASE_TLS": "rds",
+#: What an older Python packages has no snapshots; there the test puts them in afterwards.
+CAN_SNAP = sys.version_info >= SNAPSTART_SINCE
+#: Stages as docs/deploy.md has them set up, each as prod with these besides.
+CONFIGURED: dict[str, dict[str, Any]] = {
+    # With a secret, in a VPC.
+    "test": {
+        "subnet_ids": ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"],
+        "security_group_ids": ["sg-0123456789abcdef0"],
+        "environment_variables": {
+            "QUEUE_NAME": "interview-queue-test",
+            "DATABASE_SECRET_ARN": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:tasks-Ab",
+            "DATABASE_TLS": "rds",
+            "METRICS": "emf",
+            "METRICS_STAGE": "prod",  # as a copy of the block might say
+        },
+    },
+    # With a database of its own.
+    "aurora": {
+        "database": "aurora",
+        "environment_variables": {"QUEUE_NAME": "interview-queue-aurora", "TRACING": "xray"},
+    },
+    # The same by tokens, and every other option.
+    "every": {
+        "database": "aurora",
+        "snapstart": CAN_SNAP,
+        "pollers": {"minimum": 3, "maximum": 20},
+        "environment_variables": {"QUEUE_NAME": "interview-queue-every", "DATABASE_AUTH": "iam"},
+    },
+    # By tokens to a database that is there.
+    "tokens": {
+        "database_resource_id": "cluster-ABC123",
+        "environment_variables": {
+            "QUEUE_NAME": "interview-queue-tokens",
+            "DATABASE_URL": "postgresql://app@db.example.com/tasks",
+            "DATABASE_TLS": "rds",
+            "DATABASE_AUTH": "iam",
+        },
     },
 }
+STAGES = ("dev", "prod", *CONFIGURED)
+
+
+def configured(folder: Path) -> Path:
+    """Return a copy of the app that has these stages."""
+    app = copied(folder, bare=True)
+    file = app / ".chalice" / "config.json"
+    config = json.loads(file.read_text(encoding="utf-8"))
+    for stage, more in CONFIGURED.items():
+        config["stages"][stage] = {**config["stages"]["prod"], **more}
+    file.write_text(json.dumps(config))
+    return app
 
 
 @pytest.fixture(scope="session")
 def packages(tools: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Packaged]:
     """Every stage, packaged without the requirements, of which the template says nothing."""
     folder = tmp_path_factory.mktemp("stages")
-    app = copied(folder, bare=True)
-    file = app / ".chalice" / "config.json"
-    config = json.loads(file.read_text(encoding="utf-8"))
-    config["stages"]["test"] = {**config["stages"]["prod"], **CONFIGURED}
-    file.write_text(json.dumps(config))
+    app = configured(folder)
     found = {}
     for stage in STAGES:
         done = packaged(app, folder / stage, *MERGE, stage=stage)
         assert done.returncode == 0, done.stderr
-        text = (folder / stage / "sam.json").read_text(encoding="utf-8")
+        file = folder / stage / "sam.json"
+        if stage == "every" and not CAN_SNAP:
+            file.write_text(_snapped(file.read_text(encoding="utf-8")))
+        text = file.read_text(encoding="utf-8")
         found[stage] = Packaged(stage, folder / stage, json.loads(text), _translate(tools, text))
     return found
 
@@ -89,6 +131,15 @@ def packages(tools: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
 def package(request: pytest.FixtureRequest, packages: dict[str, Packaged]) -> Packaged:
     """A stage's package."""
     return packages[request.param]
+
+
+def _snapped(text: str) -> str:
+    template = json.loads(text)
+    Options(snapstart=True).apply(template, ROOT, None, iam=False)
+    for one in template["Resources"].values():
+        if one["Type"] == "AWS::Serverless::Function":
+            one["Properties"]["Runtime"] = "python3.13"
+    return json.dumps(template)
 
 
 def _translate(tools: Path, text: str) -> dict[str, Any]:
@@ -127,10 +178,10 @@ class Aws:
         }
 
 
-@pytest.fixture
-def aws(tools: Path, tmp_path: Path) -> Iterator[Aws]:
-    """An AWS with nothing in it."""
-    with (tmp_path / "moto.log").open("w") as log:
+@contextlib.contextmanager
+def moto(tools: Path, folder: Path) -> Iterator[Aws]:
+    """Start an AWS of moto's with nothing in it."""
+    with (folder / "moto.log").open("w") as log:
         server = subprocess.Popen(
             [tools / "python", "-m", "tests.template.moto_aws"],
             cwd=ROOT,
@@ -141,9 +192,23 @@ def aws(tools: Path, tmp_path: Path) -> Iterator[Aws]:
         )
         assert server.stdout
         port = server.stdout.readline().strip()
-        assert port, (tmp_path / "moto.log").read_text()
+        assert port, (folder / "moto.log").read_text()
         # By its name: so moto knows that the bucket is in the path.
         yield Aws(f"http://localhost:{port}")
         server.kill()
         server.wait()
         server.stdout.close()
+
+
+@pytest.fixture
+def aws(tools: Path, tmp_path: Path) -> Iterator[Aws]:
+    """An AWS with nothing in it."""
+    with moto(tools, tmp_path) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def shared_aws(tools: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
+    """An AWS that the tests of one file share."""
+    with moto(tools, tmp_path_factory.mktemp("moto")) as one:
+        yield one

@@ -1,7 +1,7 @@
 """An AWS of moto's on 127.0.0.1 that takes SAM templates and Chalice's swagger; prints its port.
 
 Runs in the environment of requirements-template.txt. moto itself knows neither the SAM transform
-nor swagger 2.0; of a stack's API it makes no more than the name.
+nor swagger 2.0; of a stack's API it makes no more than the name and the kind of endpoint.
 """
 
 from __future__ import annotations
@@ -44,7 +44,10 @@ def template_of(text: str) -> dict[str, Any]:
         for name, one in template["Resources"].items()
         if not one["Type"].startswith(LACKING)
     }
-    named = {"Name": template["Resources"]["RestAPI"]["Properties"]["Name"]}
+    api = template["Resources"]["RestAPI"]["Properties"]
+    # moto hands it on as it came, and the API's answer is spelled in another way.
+    endpoint = {"types": api["EndpointConfiguration"]["Types"]}
+    named = {"Name": api["Name"], "EndpointConfiguration": endpoint}
     kept["RestAPI"] = {"Type": "AWS::ApiGateway::RestApi", "Properties": named}
     return {**template, "Resources": kept}
 

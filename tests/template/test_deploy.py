@@ -235,6 +235,47 @@ def test_a_change_is_waited_for_and_its_failure_says_why(stubbed: Stubbed) -> No
         stubbed.stack.change("https://x", {})
 
 
+def change(action: str, kind: str = "AWS::RDS::DBCluster", **more: str) -> dict[str, Any]:
+    told = {"Action": action, "ResourceType": kind, "PhysicalResourceId": "tasks-db", **more}
+    return {"Type": "Resource", "ResourceChange": told}
+
+
+@pytest.mark.parametrize(
+    "losing", [change("Remove"), change("Modify", Replacement="True")], ids=["gone", "replaced"]
+)
+def test_a_database_does_not_leave_the_stack_unless_that_is_said(
+    stubbed: Stubbed, losing: dict[str, Any]
+) -> None:
+    others = [change("Remove", "AWS::SQS::Queue"), change("Modify", Replacement="False")]
+    ready = {"Status": "CREATE_COMPLETE"}
+    first = {**ready, "Changes": others, "NextToken": "more"}
+    prepared(stubbed, first, {**ready, "Changes": [losing]})
+    stubbed.answers("cloudformation", "delete_change_set", {})
+    with pytest.raises(StackError, match=r"the database tasks-db out of .* --release-database"):
+        stubbed.stack.change("https://x", {})
+    stubbed.stubs["cloudformation"].assert_no_pending_responses()
+    prepared(stubbed, {**ready, "Changes": [losing]})
+    stubbed.answers("cloudformation", "execute_change_set", {})
+    stubbed.is_in("UPDATE_COMPLETE")
+    assert stubbed.stack.change("https://x", {}, may_release=True) is True
+
+
+def test_other_changes_of_a_database_are_carried_out(stubbed: Stubbed) -> None:
+    changes = [change("Add"), change("Modify", Replacement="False")]
+    prepared(stubbed, {"Status": "CREATE_COMPLETE", "Changes": changes})
+    stubbed.answers("cloudformation", "execute_change_set", {})
+    stubbed.is_in("UPDATE_COMPLETE")
+    assert stubbed.stack.change("https://x", {}) is True
+
+
+def test_a_stage_with_a_database_of_its_own_needs_no_other(app: Path) -> None:
+    file = app / ".chalice" / "config.json"
+    config = json.loads(file.read_text(encoding="utf-8"))
+    config["stages"]["dev"]["database"] = "aurora"
+    file.write_text(json.dumps(config))
+    package.check_stage(app, "dev")
+
+
 def test_a_change_that_changes_nothing_is_none(stubbed: Stubbed) -> None:
     reason = "The submitted information didn't contain changes."
     prepared(stubbed, {"Status": "FAILED", "StatusReason": reason})

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 SETTINGS = Settings()
 #: What may be granted on everything, since AWS knows no other resource for it.
 ON_ALL = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
-NAMES = ("QueueName", "FunctionName", "LogGroupName", "AlarmName", "Name")
+LOGS = {"logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"}
+NAMES = ("QueueName", "FunctionName", "LogGroupName", "AlarmName", "DashboardName", "Name")
 FUNCTIONS = {
     "APIHandler": ("tasks-{}", "ApiHandlerRole"),
     "Worker": ("tasks-{}-worker", "WorkerRole"),
@@ -69,8 +70,10 @@ def test_the_linter_of_cloudformation_has_nothing_to_say(
     assert lint(tools, translated) == ""
 
 
-def test_the_linter_would_say_it(tools: Path, package: Packaged, tmp_path: Path) -> None:
-    broken = json.loads(json.dumps(package.sam))
+def test_the_linter_would_say_it(
+    tools: Path, packages: dict[str, Packaged], tmp_path: Path
+) -> None:
+    broken = json.loads(json.dumps(packages["prod"].sam))
     broken["Resources"]["TasksQueue"]["Properties"]["VisibilityTimeout"] = 50_000
     path = tmp_path / "broken.json"
     path.write_text(json.dumps(broken))
@@ -94,6 +97,7 @@ def names(resources: dict[str, Any]) -> list[str]:
     return [
         name
         for resource in resources.values()
+        if resource["Type"] != "AWS::Lambda::Alias"  # whose name is its function's own affair
         for key in NAMES
         if isinstance(name := resource["Properties"].get(key), str)
     ]
@@ -108,28 +112,49 @@ def statements(package: Packaged, role: str) -> list[dict[str, Any]]:
     return list(policy["PolicyDocument"]["Statement"])
 
 
+#: The database's user as IAM names it, in the stages where a token is shown.
+USERS: dict[str, Any] = {
+    "tokens": "arn:*:rds-db:*:*:dbuser:cluster-ABC123/app",
+    "every": {
+        "Fn::Sub": "arn:${AWS::Partition}:rds-db:${AWS::Region}:${AWS::AccountId}:dbuser:"
+        "${TasksDatabase.DBClusterResourceId}/tasks_admin"
+    },
+}
+
+
+def text(arn: Any) -> str:
+    """Return what a resource of a policy is known by, a reference as its JSON."""
+    return arn if isinstance(arn, str) else json.dumps(arn)
+
+
 def test_a_function_may_do_what_it_does_and_nothing_else(package: Packaged) -> None:
     queue = package.of_type("AWS::SQS::Queue")["TasksQueue"]["QueueName"]
-    logs = {"logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"}
     for function, (name, role) in FUNCTIONS.items():
         log = f"arn:*:logs:*:*:log-group:/aws/lambda/{name.format(package.stage)}:*"
-        wanted = {log: logs, "*": ON_ALL}
+        wanted = {log: LOGS, **wanted_of_the_database(package, function)}
         for arn, calls in zip([queue, f"{queue}-dlq"], ON_QUEUES[function], strict=True):
             if calls:
                 wanted[f"arn:*:sqs:*:*:{arn}"] = {f"sqs:{call}" for call in calls.split()}
-        told = package.of_type("AWS::Lambda::Function")[function]
-        if secret := told["Environment"]["Variables"].get("DATABASE_SECRET_ARN"):
-            wanted[secret] = {"secretsmanager:GetSecretValue"}
-        if "VpcConfig" in told:
-            wanted["*"] = ON_ALL | set(VPC_ATTACH_POLICY["Action"])
         granted: dict[str, set[str]] = {}
         for statement in statements(package, role):
             assert statement.keys() == {"Effect", "Action", "Resource"}
             assert statement["Effect"] == "Allow"
             resources = statement["Resource"]
             for one in [resources] if isinstance(resources, str) else resources:
-                granted.setdefault(one, set()).update(statement["Action"])
+                granted.setdefault(text(one), set()).update(statement["Action"])
         assert granted == wanted
+
+
+def wanted_of_the_database(package: Packaged, function: str) -> dict[str, set[str]]:
+    told = package.of_type("AWS::Lambda::Function")[function]
+    in_network = set(VPC_ATTACH_POLICY["Action"]) if "VpcConfig" in told else set()
+    wanted = {"*": ON_ALL | in_network}
+    environ = told["Environment"]["Variables"]
+    if secret := environ.get("DATABASE_SECRET_ARN"):
+        wanted[text(secret)] = {"secretsmanager:GetSecretValue"}
+    if environ.get("DATABASE_AUTH") == "iam":
+        wanted[text(USERS[package.stage])] = {"rds-db:connect"}
+    return wanted
 
 
 def test_each_function_has_a_role_a_log_that_ends_and_is_traced(package: Packaged) -> None:
@@ -177,7 +202,14 @@ def test_only_the_queue_may_dead_letter_into_the_dead_letter_queue(package: Pack
 def test_the_mapping_reports_partial_batches_and_is_bounded(package: Packaged) -> None:
     (mapping,) = package.of_type("AWS::Lambda::EventSourceMapping").values()
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
-    assert mapping["ScalingConfig"] == {"MaximumConcurrency": SETTINGS.maximum_concurrency}
+    # One or the other, says AWS Lambda Developer Guide, "Configuring scaling behavior for SQS
+    # event source mappings".
+    if package.stage == "every":
+        assert mapping["ProvisionedPollerConfig"] == {"MinimumPollers": 3, "MaximumPollers": 20}
+        assert "ScalingConfig" not in mapping
+    else:
+        assert mapping["ScalingConfig"] == {"MaximumConcurrency": SETTINGS.maximum_concurrency}
+        assert "ProvisionedPollerConfig" not in mapping
     assert mapping["BatchSize"] == SETTINGS.batch_size
 
 
@@ -203,7 +235,7 @@ def test_the_sweepers_tick_is_not_repeated_by_lambda(package: Packaged) -> None:
 
 def test_an_alarm_watches_each_thing_that_has_to_go_on(package: Packaged) -> None:
     alarms = package.of_type("AWS::CloudWatch::Alarm")
-    watched = {(one["MetricName"], watches(one)) for one in alarms.values()}
+    watched = {(watched_metric(one), watches(one)) for one in alarms.values()}
     assert watched == {
         ("ApproximateNumberOfMessagesVisible", "TasksDeadLetterQueue"),
         ("ApproximateAgeOfOldestMessage", "TasksQueue"),
@@ -212,21 +244,65 @@ def test_an_alarm_watches_each_thing_that_has_to_go_on(package: Packaged) -> Non
         ("5XXError", f"tasks-{package.stage}"),
         ("Invocations", "Sweeper"),
         ("Errors", "Sweeper"),
+        ("OutboxLag", package.stage),
+        ("Completed Failed", package.stage),
     }
     for alarm in alarms.values():
         assert alarm["AlarmActions"] == alarm["OKActions"]
         assert alarm["AlarmActions"]["Fn::If"][0] == "HasAlarmTopic"
         assert alarm["DatapointsToAlarm"] <= alarm["EvaluationPeriods"]
-        silence = "breaching" if alarm["MetricName"] == "Invocations" else "notBreaching"
+        silence = "breaching" if alarm.get("MetricName") == "Invocations" else "notBreaching"
         assert alarm["TreatMissingData"] == silence
+
+
+def sources(alarm: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return what an alarm watches: one metric, or those that its expression is made of."""
+    if "Metrics" not in alarm:
+        return [alarm]
+    return [one["MetricStat"]["Metric"] for one in alarm["Metrics"] if "MetricStat" in one]
+
+
+def watched_metric(alarm: dict[str, Any]) -> str:
+    return " ".join(source["MetricName"] for source in sources(alarm))
 
 
 def watches(alarm: dict[str, Any]) -> str:
     """Return the first dimension's value, a resource by its logical id."""
-    value = alarm["Dimensions"][0]["Value"]
+    value = sources(alarm)[0]["Dimensions"][0]["Value"]
     if isinstance(value, str):
         return value
     return str(value["Ref"] if "Ref" in value else value["Fn::GetAtt"][0])
+
+
+def test_a_task_that_waits_for_its_second_message_is_not_alarming(package: Packaged) -> None:
+    alarm = package.of_type("AWS::CloudWatch::Alarm")["OutboxLagAlarm"]
+    assert alarm["Threshold"] > 2 * SETTINGS.dispatch_grace + alarm["Period"]
+
+
+def test_the_dashboard_is_text_with_names_of_this_stage_alone(package: Packaged) -> None:
+    (dashboard,) = package.of_type("AWS::CloudWatch::Dashboard").values()
+    body = json.loads(dashboard["DashboardBody"]["Fn::Sub"])
+    assert dashboard["DashboardName"] == f"tasks-{package.stage}"
+    assert set(re.findall(r"\$\{(.+?)\}", json.dumps(body))) == {
+        "AWS::Region",
+        "AWS::Partition",
+        "AWS::AccountId",
+    }
+    (alarms,) = (one["properties"]["alarms"] for one in body["widgets"] if one["type"] == "alarm")
+    names = {one["AlarmName"] for one in package.of_type("AWS::CloudWatch::Alarm").values()}
+    assert {arn.rpartition(":")[2] for arn in alarms} == names
+    functions = {one["FunctionName"] for one in package.of_type("AWS::Lambda::Function").values()}
+    queues = {one["QueueName"] for one in package.of_type("AWS::SQS::Queue").values()}
+    shown = [metric for one in body["widgets"] for metric in one["properties"].get("metrics", ())]
+    assert {metric[3] for metric in shown if metric[0] == "AWS/Lambda"} <= functions
+    assert {metric[3] for metric in shown if metric[0] == "AWS/SQS"} == queues
+
+
+def test_each_function_is_told_its_stage_whatever_is_configured(package: Packaged) -> None:
+    for function in package.of_type("AWS::Lambda::Function").values():
+        told = function["Environment"]["Variables"]
+        assert told["METRICS_STAGE"] == package.stage
+        assert (told.get("METRICS") == "emf") == (package.stage in {"prod", "test"})
 
 
 def test_a_messages_age_is_alarming_only_beyond_delays_and_retries(package: Packaged) -> None:

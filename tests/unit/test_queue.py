@@ -16,6 +16,9 @@ from chalicelib.queue import MAX_ID, Letter, Message, TaskQueue
 from chalicelib.queue.sqs import MAX_CALL_BYTES, MAX_ENTRIES, SENDERS
 from tests.fakes import record
 
+TRACE = "1-5759e988-bd862e3fe1be46a994272793"
+HEADER = f"Root={TRACE};Parent=53995c3f42cd8ad8;Sampled=1"
+
 
 class Recording:
     """A client that accepts everything, or refuses the entries it is told to."""
@@ -116,12 +119,13 @@ def test_a_body_that_names_no_task_is_unreadable(body: str) -> None:
 
 
 def test_a_record_tells_its_receives_and_its_trace() -> None:
-    one = Message.from_record(record('{"task_id": 7}', receives=2, trace="Root=1-2"))
-    assert (one.receive_count, one.trace_id) == (2, "Root=1-2")
+    one = Message.from_record(record('{"task_id": 7}', receives=2, trace=HEADER))
+    assert (one.receive_count, one.trace_id) == (2, TRACE)
+    assert one.trace == {"AWSTraceHeader": HEADER}
     bare = record('{"task_id": 7}')
     del bare["attributes"]
     plain = Message.from_record(bare)
-    assert (plain.receive_count, plain.trace_id) == (1, None)
+    assert (plain.receive_count, plain.trace_id, plain.trace) == (1, None, {})
 
 
 @given(sizes=st.lists(st.integers(0, 300_000), max_size=25))

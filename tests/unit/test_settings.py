@@ -12,6 +12,7 @@ OUT_OF_BOUNDS = [
     ("DATABASE_CONNECTIONS", "0"),
     ("DATABASE_SECRET_ARN", "tasks"),
     ("DATABASE_TLS", "on"),
+    ("DATABASE_AUTH", "canary-4"),
     ("QUEUE_NAME", "not a queue"),
     ("QUEUE_NAME", "x" * 77),
     ("AWS_REGION", ""),
@@ -37,6 +38,10 @@ OUT_OF_BOUNDS = [
     ("OPEN_LIMIT", "1000001"),
     ("PARTIAL_BATCH", "both"),
     ("TRACING", "canary-3"),
+    ("METRICS", "on"),
+    ("METRICS_NAMESPACE", "AWS/SQS"),
+    ("METRICS_STAGE", ""),
+    ("TRACING_PATIENCE", "0"),
     ("LOG_LEVEL", "LOUD"),
 ]
 

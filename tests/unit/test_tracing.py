@@ -1,4 +1,4 @@
-"""Spans: nothing when off; named, annotated and discreet when on."""
+"""Tracing costs nothing when off, and fails nothing when on; tests/contract has the rest."""
 
 from __future__ import annotations
 
@@ -9,9 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chalicelib import tracing
+from chalicelib.tracing import spans
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from tests.fakes import Heard
+
+
+X_RAYS = "1-5759e988-bd862e3fe1be46a994272793"
+W3CS = "0af7651916cd43dd8448eb211c80319c"
 
 
 def _python(code: str) -> None:
@@ -30,85 +35,114 @@ def test_neither_tracing_nor_aws_is_imported_before_it_is_needed() -> None:
         "import sys, app\n"
         "from chalicelib import runtime\n"
         "runtime.current()\n"
-        "assert not {'aws_xray_sdk', 'boto3', 'botocore'} & set(sys.modules), sys.modules.keys()"
+        "late = {'aws_xray_sdk', 'boto3', 'botocore', 'opentelemetry', 'wrapt'}\n"
+        "assert not late & set(sys.modules), late & set(sys.modules)"
     )
 
 
-def test_switched_on_a_process_records_without_a_segment_or_a_daemon() -> None:
+@pytest.mark.parametrize("where", ["xray", "otel"])
+def test_switched_on_a_process_records_without_a_daemon_or_a_collector(where: str) -> None:
     _python(
         "from chalicelib import tracing\n"
-        "tracing.enable()\n"
-        "assert tracing.traced(lambda a: a + 1, lambda a: 'span', n=lambda a: a)(1) == 2"
+        f"tracing.enable({where!r}, patience=0.1)\n"
+        "work = tracing.traced(lambda a: a + 1, lambda a: 'span', n=lambda a: a)\n"
+        "told = tracing.Invocation(function='worker', name='worker')\n"
+        "assert tracing.observe(lambda: work(1), lambda: told) == 2"
     )
 
 
-class Captured:
-    """Takes what would go to the X-Ray daemon."""
-
-    def __init__(self) -> None:
-        self.entities: list[dict[str, Any]] = []
-
-    def send_entity(self, entity: Any) -> None:
-        self.entities.append(entity.to_dict())
-
-
-@pytest.fixture
-def segment(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """An open segment; ``spans()`` closes it and returns what lies in it."""
-    from aws_xray_sdk.core.recorder import AWSXRayRecorder
-
-    recorder, captured = AWSXRayRecorder(), Captured()
-    recorder.emitter._socket.close()
-    recorder.configure(
-        service="tasks", sampling=False, context_missing="IGNORE_ERROR", emitter=captured
+def test_boto3_is_not_imported_by_switching_on_in_lambda() -> None:
+    """A worker that needs it not pays nothing for it."""
+    _python(
+        "import os, sys\n"
+        "os.environ['LAMBDA_TASK_ROOT'] = '/var/task'\n"
+        "from chalicelib import tracing\n"
+        "tracing.enable('xray', patience=1)\n"
+        "assert 'aws_xray_sdk' in sys.modules\n"
+        "assert not {'boto3', 'botocore'} & set(sys.modules)"
     )
-    monkeypatch.setattr(tracing, "_recorder", recorder)
-    recorder.begin_segment("test")
 
-    def spans() -> list[dict[str, Any]]:
-        recorder.end_segment()
-        [entity] = captured.entities
-        inside: list[dict[str, Any]] = entity.get("subsegments", [])
-        return inside
 
-    yield spans
-    recorder.clear_trace_entities()
+def test_without_its_packages_opentelemetry_is_refused_with_what_to_do() -> None:
+    _python(
+        "import sys\n"
+        "sys.modules['opentelemetry'] = None\n"
+        "from chalicelib import errors, tracing\n"
+        "try:\n"
+        "    tracing.enable('otel', patience=1)\n"
+        "except errors.InvalidSettings as error:\n"
+        "    assert 'requirements-otel.txt' in str(error), error\n"
+        "else:\n"
+        "    raise AssertionError"
+    )
 
 
 def _work(_name: str, number: int, /) -> int:
     return number + 1
 
 
-def test_a_span_is_named_and_annotated_from_its_arguments(segment: Any) -> None:
-    traced = tracing.traced(_work, lambda name, _: name, task_id=lambda _, number: number)
-    assert traced("claim_tasks", 7) == 8
-    [span] = segment()
-    assert (span["name"], span["annotations"]) == ("claim_tasks", {"task_id": 7})
+class Broken:
+    """A back end of which nothing works."""
+
+    def __getattr__(self, name: str) -> Any:
+        def fail(*_: Any) -> Any:
+            raise RuntimeError(name)
+
+        return fail
 
 
-def test_spans_lie_in_one_another_as_the_calls_do(segment: Any) -> None:
-    inner = tracing.traced(lambda: 1, lambda: "inner")
-    assert tracing.traced(lambda: inner() + 1, lambda: "outer")() == 2
-    [outer] = segment()
-    assert [span["name"] for span in outer["subsegments"]] == ["inner"]
+class HalfBroken(Broken):
+    """One that opens spans and cannot close them."""
+
+    def start(self, *_: Any) -> object:
+        return object()
+
+    resume = start
 
 
-def test_an_exception_passes_through_and_its_span_tells_its_name_but_not_its_text(
-    segment: Any,
+@pytest.mark.parametrize("back_end", [Broken(), HalfBroken()])
+def test_a_back_end_that_fails_fails_nothing_but_itself_and_says_so_once(
+    monkeypatch: pytest.MonkeyPatch, heard: Heard, back_end: Any
 ) -> None:
+    monkeypatch.setattr(spans, "_back_end", back_end)
+    monkeypatch.setattr(spans, "_failed", False)
+
     def fail() -> None:
-        raise ValueError("canary")
+        raise ValueError("its own")
 
-    with pytest.raises(ValueError, match="canary"):
+    work = tracing.linked(tracing.traced(_work, lambda name, _: name), lambda *_: {"a": "b"})
+    told = tracing.Invocation(function="worker", name="worker")
+    assert tracing.observe(lambda: work("claim_tasks", 7), lambda: told) == 8
+    assert (tracing.outgoing(), tracing.current_id()) == ({}, None)
+    with pytest.raises(ValueError, match="its own"):
         tracing.traced(fail, lambda: "failing")()
-    [span] = segment()
-    assert span["fault"] is True
-    assert "ValueError" in str(span)
-    assert "canary" not in str(span)
+    assert heard.events() == ["tracing_failed"]
 
 
-def test_without_a_segment_a_traced_function_simply_runs(
-    segment: Any,
+def test_a_name_that_cannot_be_made_fails_nothing(
+    monkeypatch: pytest.MonkeyPatch, heard: Heard
 ) -> None:
-    segment()
-    assert tracing.traced(_work, lambda name, _: name, n=lambda _, number: number)("a", 1) == 2
+    monkeypatch.setattr(spans, "_back_end", HalfBroken())
+    monkeypatch.setattr(spans, "_failed", False)
+    assert tracing.traced(_work, lambda name, _: name[99])("a", 1) == 2
+    assert heard.events() == ["tracing_failed"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "trace"),
+    [
+        ({}, None),
+        ({"AWSTraceHeader": f"Root={X_RAYS};Parent=53995c3f42cd8ad8;Sampled=1"}, X_RAYS),
+        ({"AWSTraceHeader": f"Self=1-2-3; Root={X_RAYS};Lineage=a:0"}, X_RAYS),
+        ({"AWSTraceHeader": "Root=1-2"}, None),
+        ({"AWSTraceHeader": X_RAYS}, None),
+        ({"AWSTraceHeader": f"Root=1-00000000-{'0' * 24}"}, None),
+        ({"traceparent": f"00-{W3CS}-53995c3f42cd8ad8-01"}, W3CS),
+        ({"traceparent": f"cc-{W3CS}-53995c3f42cd8ad8-01-more"}, W3CS),
+        ({"traceparent": f"00-{'0' * 32}-53995c3f42cd8ad8-01"}, None),
+        ({"traceparent": "x", "AWSTraceHeader": f"Root={X_RAYS}"}, X_RAYS),
+        ({"traceparent": f"00-{W3CS}-53995c3f42cd8ad8-00", "AWSTraceHeader": "Root=1-2"}, W3CS),
+    ],
+)
+def test_headers_name_a_trace_by_its_id_or_none(headers: dict[str, str], trace: str | None) -> None:
+    assert tracing.id_of(headers) == trace

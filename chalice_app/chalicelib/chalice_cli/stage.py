@@ -9,17 +9,22 @@ from __future__ import annotations
 import json
 import re
 import sys
+from pathlib import Path
 from typing import Any
 
+from chalicelib.chalice_cli import options
 from chalicelib.errors import InvalidSettings
 from chalicelib.settings import Settings
 
 #: What app.py declares by; a function would have another value than its mapping.
 _DECLARED = ("queue_name", "batch_size", "batch_window", "maximum_concurrency")
+#: Settings that policies and templates name, whatever the stage's options are.
+_FILLED_IN = ("queue_name", "metrics_namespace")
 #: Lambda's mark: what is unsafe there is not deployed.
 _IN_LAMBDA = {"AWS_LAMBDA_FUNCTION_NAME": "any"}
 _TOKEN = re.compile(r"\$\{([A-Z_]+)\}")
 _API_HANDLER = "-api_handler"
+_OTEL = "-r requirements-otel.txt"
 
 
 def mend_policies(deployer: Any) -> None:
@@ -31,7 +36,7 @@ def mend_policies(deployer: Any) -> None:
     def reading(self: Any, config: Any, resource: Any) -> None:
         read(self, config, resource)
         statements = granted(resource.document["Statement"], names(config))
-        if config.subnet_ids:
+        if config.subnet_ids or options.read(config).aurora:
             statements.append(attach)
         resource.document["Statement"] = statements
 
@@ -45,11 +50,28 @@ def mend_template(package: Any) -> None:
 
     def merging(self: Any, template: dict[str, Any], config: Any, *rest: Any) -> None:
         merge(self, template, config, *rest)
-        whole = filled(template, names(config))
+        known, chosen = names(config), options.read(config)
+        folder = Path(config.project_dir) / ".chalice"
+        chosen.apply(template, folder, self._merger, iam="DATABASE_USER_ARN" in known)
+        whole = filled(template, known)
+        for resource in whole["Resources"].values():
+            if resource["Type"] == "AWS::CloudWatch::Dashboard":
+                _as_text(resource["Properties"])
         template.clear()
         template.update(whole)
 
     merger.process = merging
+
+
+def mend_environment(configuration: Any) -> None:
+    """Mend ``chalice.config``, so that each function is told the stage that it is of."""
+    whole = configuration.Config
+    told = whole.environment_variables
+
+    def telling(self: Any) -> dict[str, str]:
+        return {**told.fget(self), "METRICS_STAGE": self.chalice_stage}
+
+    whole.environment_variables = property(telling)
 
 
 def mend_logs(appgraph: Any) -> None:
@@ -63,14 +85,16 @@ def mend_logs(appgraph: Any) -> None:
     builder._create_log_group = creating  # noqa: SLF001
 
 
-def names(config: Any) -> dict[str, str]:
+def names(config: Any) -> dict[str, Any]:
     """Return what stands for each token in the stage of this Chalice configuration.
 
-    Ends the process where the stage's settings are out of bounds, or where the shell's would
-    declare something else than what the functions are told.
+    Ends the process where the stage's settings or options are out of bounds or need packages that
+    it does not have, or where the shell's would declare something else than what the functions are
+    told.
     """
+    chosen = options.read(config)
     try:
-        told = Settings.from_env(config.environment_variables | _IN_LAMBDA)
+        told = Settings.from_env(chosen.environ(config.environment_variables) | _IN_LAMBDA)
         here = Settings.from_env()
     except InvalidSettings as error:
         sys.exit(f"Stage {config.chalice_stage}: {error}")
@@ -80,11 +104,24 @@ def names(config: Any) -> dict[str, str]:
                 f"{name.upper()} is set in this shell, but not for the stage "
                 f"{config.chalice_stage}; unset it, or put it into .chalice/config.json."
             )
-    values = {"QUEUE_NAME": told.queue_name, "DATABASE_SECRET_ARN": told.database_secret_arn}
-    return {"STAGE": config.chalice_stage, **{name: told for name, told in values.items() if told}}
+    if refusal := chosen.refusal(config, told):
+        sys.exit(f"Stage {config.chalice_stage}: {refusal}.")
+    if told.tracing == "otel" and not _requires(config.project_dir, _OTEL):
+        sys.exit(
+            f"Stage {config.chalice_stage}: TRACING=otel needs packages that are not packaged; "
+            f"add the line {_OTEL} to requirements.txt."
+        )
+    here_too = {name.upper(): getattr(told, name) for name in _FILLED_IN}
+    here_too["STAGE"] = config.chalice_stage
+    return here_too | chosen.names(told)
 
 
-def granted(statements: list[Any], known: dict[str, str]) -> list[Any]:
+def _requires(project_dir: str, line: str) -> bool:
+    path = Path(project_dir) / "requirements.txt"
+    return line in path.read_text(encoding="utf-8").splitlines()
+
+
+def granted(statements: list[Any], known: dict[str, Any]) -> list[Any]:
     """Return the statements, filled in, but for those on what the stage does not have."""
     return [
         filled(one, known)
@@ -93,9 +130,19 @@ def granted(statements: list[Any], known: dict[str, str]) -> list[Any]:
     ]
 
 
-def filled(part: Any, known: dict[str, str]) -> Any:
-    """Return any part of a document with its tokens filled in; unknown ones stay."""
+def _as_text(dashboard: dict[str, Any]) -> None:
+    # CloudFormation takes text; as JSON in JSON nobody could read it.
+    dashboard["DashboardBody"] = {"Fn::Sub": json.dumps(dashboard["DashboardBody"])}
+
+
+def filled(part: Any, known: dict[str, Any]) -> Any:
+    """Return any part of a document with its tokens filled in; unknown ones stay.
+
+    A token that is a reference to another resource has to stand alone.
+    """
     if isinstance(part, str):
+        if (whole := _TOKEN.fullmatch(part)) and whole[1] in known:
+            return known[whole[1]]
         return _TOKEN.sub(lambda token: known.get(token[1], token[0]), part)
     if isinstance(part, list):
         return [filled(one, known) for one in part]

@@ -9,7 +9,7 @@ and never waits for ever, ``database`` puts the three together.
 
 from __future__ import annotations
 
-from chalicelib.db.address import RDS_ROOTS, Address, SecretAddress
+from chalicelib.db.address import RDS_ROOTS, Address, SecretAddress, TokenAddress
 from chalicelib.db.database import Database
 from chalicelib.db.statements import SQL, Rows, Statement, named_statements
 
@@ -21,5 +21,6 @@ __all__ = [
     "Rows",
     "SecretAddress",
     "Statement",
+    "TokenAddress",
     "named_statements",
 ]

@@ -7,6 +7,7 @@ import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
 from chalicelib.errors import InvalidSettings
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 RDS_ROOTS = Path(__file__).parent.parent / "certificates" / "rds.pem"
 #: How often a refused connection may make us look for a new password, in seconds.
 LOOK_AGAIN = 60.0
+
+#: PostgreSQL's, where the URL names no other.
+PORT = 5432
 
 #: What RDS calls it in a secret, and libpq in a connection.
 _FIELDS = {
@@ -80,6 +84,27 @@ class SecretAddress(Address):
     def _look(self) -> None:
         self._secret = _fields(self._read())
         self._looked = time.monotonic()
+
+
+class TokenAddress(Address):
+    """An address where a token of IAM's is shown for a password."""
+
+    def __init__(self, url: str, roots: str | Path, sign: Callable[[str, int, str], str]) -> None:
+        """Take a URL with user and host, and what makes a token for a host, a port and a user.
+
+        ``sign`` is called for every connection, since a token lasts 15 minutes only (Amazon RDS
+        User Guide, "IAM database authentication") and is made without asking anybody. It may
+        raise StoreUnavailable, as ``parameters`` then does.
+        """
+        super().__init__(url, roots)
+        self._parameters |= {"sslmode": "verify-full"}  # whoever reads a token can use it
+        parts = urlsplit(url)
+        self._who = parts.hostname or "", parts.port or PORT, unquote(parts.username or "")
+        self._sign = sign
+
+    def parameters(self) -> dict[str, str]:
+        """Return what psycopg2.connect takes, with a token made just now."""
+        return self._parameters | {"password": self._sign(*self._who)}
 
 
 def _fields(text: str) -> dict[str, str]:

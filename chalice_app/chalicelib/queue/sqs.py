@@ -8,10 +8,10 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.errors import QueueUnavailable, UnreadableMessage
-from chalicelib.queue.message import Letter, Message
+from chalicelib.queue.message import Letter, Message, attributes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 Entries = list[dict[str, Any]]
 
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 #: Bounds of SQS. Source: Amazon SQS Developer Guide, "Message quotas".
 MAX_ENTRIES = 10
-MAX_CALL_BYTES = 1024 * 1024
+MAX_CALL_BYTES = 1024 * 1024 - 1024  # less room for ten trace headers
 #: Most calls at once when there are many messages to send.
 SENDERS = 8
 #: The longest hiding, in seconds: SQS counts its 12 hours from the receive on, which lies at most
@@ -30,10 +30,20 @@ MAX_HIDDEN = 12 * 60 * 60 - 15 * 60
 class Queue:
     """One SQS queue. Every method may be called by any thread and may raise QueueUnavailable."""
 
-    def __init__(self, client: Callable[[], Any], name: str) -> None:
-        """Take what makes a boto3 SQS client, called on first use, and the queue's name."""
+    def __init__(
+        self,
+        client: Callable[[], Any],
+        name: str,
+        *,
+        headers: Callable[[], Mapping[str, str]] = dict,
+    ) -> None:
+        """Take what makes a boto3 SQS client, called on first use, and the queue's name.
+
+        ``headers`` is asked for the trace headers that go with what is sent.
+        """
         self._client = client
         self._name = name
+        self._headers = headers
         self._url = ""
 
     def send(self, letters: Sequence[Letter]) -> None:
@@ -41,7 +51,7 @@ class Queue:
 
         Raises QueueUnavailable with ``unsent``, the ids SQS is not known to have accepted.
         """
-        batches = list(_batches(letters))
+        batches = list(_batches(letters, attributes(self._headers())))
         if len(batches) > 1:
             failures = self._send_batches(batches)
         else:  # no thread for what most calls are
@@ -53,7 +63,7 @@ class Queue:
 
     def put(self, body: str) -> None:
         """Send any text."""
-        self._call("send_message", MessageBody=body)
+        self._call("send_message", MessageBody=body, **attributes(self._headers()))
 
     def hide(self, messages: Iterable[tuple[Message, float]]) -> None:
         """Make each message visible again that many seconds from now (0: at once)."""
@@ -125,7 +135,9 @@ class Queue:
             numbered = [{"Id": str(number), **entry} for number, entry in enumerate(some)]
             reply = self._call(operation, Entries=numbered)
             for failure in reply.get("Failed", ()):
-                logger.warning("queue_refused", extra={"call": operation, "code": failure["Code"]})
+                logger.warning(
+                    "queue_refused", extra={"call": operation, "aws_code": failure["Code"]}
+                )
 
     def _call(self, operation: str, **arguments: Any) -> Any:
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415  (cold start)
@@ -142,10 +154,17 @@ class Queue:
 class TaskQueue(Queue):
     """The queue of tasks; ``letters`` is its dead-letter queue."""
 
-    def __init__(self, client: Callable[[], Any], name: str, dead_letter_name: str) -> None:
-        """Take what makes a boto3 SQS client, called on first use, and the two queues' names."""
-        super().__init__(client, name)
-        self.letters = Queue(client, dead_letter_name)
+    def __init__(
+        self,
+        client: Callable[[], Any],
+        name: str,
+        dead_letter_name: str,
+        *,
+        headers: Callable[[], Mapping[str, str]] = dict,
+    ) -> None:
+        """Take what Queue takes, and the two queues' names."""
+        super().__init__(client, name, headers=headers)
+        self.letters = Queue(client, dead_letter_name, headers=headers)
 
     def bury(self, messages: Sequence[Message]) -> None:
         """Move each message to the dead-letter queue ourselves."""
@@ -160,7 +179,7 @@ def _unsent(message: str, entries: Entries, cause: BaseException | None = None) 
     return error
 
 
-def _batches(letters: Sequence[Letter]) -> Iterator[Entries]:
+def _batches(letters: Sequence[Letter], more: dict[str, Any]) -> Iterator[Entries]:
     entries: Entries = []
     size = 0
     for letter in letters:
@@ -169,7 +188,8 @@ def _batches(letters: Sequence[Letter]) -> Iterator[Entries]:
             yield entries
             entries, size = [], 0
         delay = math.ceil(letter.delay)
-        entries.append({"Id": str(letter.id), "MessageBody": body, "DelaySeconds": delay})
+        entry = {"Id": str(letter.id), "MessageBody": body, "DelaySeconds": delay}
+        entries.append(entry | more)
         size += len(body)
     if entries:
         yield entries

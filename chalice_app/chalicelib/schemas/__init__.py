@@ -1,6 +1,7 @@
 """The HTTP contract: what clients send (``requests``) and get (``answers``, ``stats``).
 
-``fields`` has the kinds of values, ``rules`` the words for a rule that is broken.
+``fields`` has the kinds of values, ``bodies`` reads what clients send, ``rules`` has the words for
+a rule that is broken.
 """
 
 from __future__ import annotations

@@ -32,7 +32,10 @@ class TaskView(BaseModel):
     run_at: Time
     started_at: Time | None
     finished_at: Time | None
+    expires_at: Time | None
+    cancel_requested_at: Time | None
     tags: list[str]
+    unique_key: str | None
     #: Where the task is, and what can be done with it now.
     links: dict[str, str] = {}
 
@@ -63,12 +66,14 @@ class Created(BaseModel):
     """What became of a request for a new task.
 
     ``created`` is False where a unique key was taken. ``replayed`` is True where the request was
-    answered before; ``created`` then is what it was answered.
+    answered before; ``created`` then is what it was answered. ``waited`` tells whether a wait that
+    was asked for could be kept.
     """
 
     task: TaskView
     created: bool
     replayed: bool
+    waited: bool
 
 
 class Batch(BaseModel):
@@ -104,10 +109,11 @@ class Attempts(BaseModel):
 
 
 class Retried(BaseModel):
-    """The tasks that were given new attempts; ``more`` tells whether to ask again."""
+    """The tasks that were given new attempts; ``more`` tells whether to ask again, from where."""
 
     ids: list[int]
     more: bool
+    next_cursor: str | None
 
 
 class KindView(BaseModel):

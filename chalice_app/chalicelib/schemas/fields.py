@@ -108,7 +108,11 @@ Description = Annotated[
     str, Field(json_schema_extra={"pattern": _NO_NUL}), AfterValidator(storable)
 ]
 Payload = Annotated[dict[str, Any], AfterValidator(storable)]
-Kind = Annotated[str, Field(min_length=1, max_length=100)]
+Kind = Annotated[
+    str,
+    Field(min_length=1, max_length=100, json_schema_extra={"pattern": _NO_NUL}),
+    AfterValidator(storable),
+]
 Tag = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:/-]{1,64}$")]
 Tags = Annotated[
     list[Tag],
@@ -120,6 +124,7 @@ Words = Annotated[
     Field(min_length=1, max_length=255, json_schema_extra={"pattern": _NO_NUL}),
     AfterValidator(storable),
 ]
+Cursor = Annotated[str, Field(max_length=100)]
 Many = Annotated[int, Field(strict=True, ge=1, le=1000), BeforeValidator(_whole)]
 PageSize = Annotated[int, Field(ge=1, le=100), BeforeValidator(_digits)]
 Minutes = Annotated[int, Field(ge=1, le=DAY), BeforeValidator(_digits)]

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import datetime  # noqa: TC003  (pydantic reads it)
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from chalicelib.schemas.fields import (
+    Cursor,
     Delay,
     Description,
     Kind,
@@ -36,6 +46,14 @@ class _Begin(BaseModel):
     delay_seconds: Delay | None = None
     #: Fails the task if it was not begun by then.
     expires_at: Moment | None = None
+
+    @field_validator("expires_at")
+    @classmethod
+    def _after_it_begins(cls, expires_at: datetime | None, info: ValidationInfo) -> datetime | None:
+        run_at = info.data.get("run_at")
+        if expires_at is not None and run_at is not None and expires_at <= run_at:
+            raise ValueError("must be after run_at")
+        return expires_at
 
     @model_validator(mode="after")
     def _one_time_to_begin(self) -> Self:
@@ -97,7 +115,7 @@ class TaskChanges(_Begin):
 
     @model_validator(mode="after")
     def _something(self) -> Self:
-        if not self.model_fields_set:
+        if not self.columns():
             raise ValueError("name at least one field to change")
         return self
 
@@ -130,7 +148,7 @@ class ListQuery(Filter):
 
     status: Status | None = None
     limit: PageSize = 50
-    cursor: Annotated[str, Field(max_length=100)] | None = None
+    cursor: Cursor | None = None
 
 
 class StatsQuery(BaseModel):
@@ -147,3 +165,4 @@ class RetryMany(Filter):
 
     status: Literal["failed", "cancelled"] = "failed"
     limit: Many = 1000
+    cursor: Cursor | None = None

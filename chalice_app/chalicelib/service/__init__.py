@@ -2,15 +2,17 @@
 
 ``tasks`` is the desk that serves one caller; ``posting`` hands tasks to the queue, ``paging`` cuts
 lists into pages, ``waiting`` waits for a task to change, ``attempts`` tells of a task's attempts,
-``stats`` of all tasks.
-``keys`` makes and ends keys, ``kinds`` knows what may be asked of the handlers.
+``stats`` of all tasks. ``checks`` holds requests to what only the service knows, ``kinds`` tells
+which kinds of tasks there are. ``admin`` serves operators: ``keys`` makes and ends keys,
+``diagnosis`` looks how the service fares.
 """
 
 from __future__ import annotations
 
+from chalicelib.service.admin import AdminDesk
+from chalicelib.service.diagnosis import Diagnosis
 from chalicelib.service.keys import KeyService
-from chalicelib.service.kinds import kinds_of
 from chalicelib.service.posting import Post
 from chalicelib.service.tasks import TaskService
 
-__all__ = ["KeyService", "Post", "TaskService", "kinds_of"]
+__all__ = ["AdminDesk", "Diagnosis", "KeyService", "Post", "TaskService"]

@@ -6,6 +6,7 @@ from typing import Any
 
 from chalicelib.schemas import Attempt
 from chalicelib.task import Status
+from chalicelib.tracing import id_in
 
 
 def attempts_of(row: dict[str, Any]) -> list[Attempt]:
@@ -19,15 +20,16 @@ def attempts_of(row: dict[str, Any]) -> list[Attempt]:
 
 
 def _ended(record: dict[str, Any]) -> Attempt:
-    return _timed(Attempt.model_validate(record | {"duration": None}))
+    return _shown(Attempt.model_validate(record | {"duration": None}))
 
 
 def _latest(row: dict[str, Any]) -> Attempt:
     columns = row | {"ended_at": row["finished_at"], "outcome": row["status"]}
-    return _timed(Attempt.model_validate(columns | {"error": None, "duration": None}))
+    return _shown(Attempt.model_validate(columns | {"error": None, "duration": None}))
 
 
-def _timed(attempt: Attempt) -> Attempt:
+def _shown(attempt: Attempt) -> Attempt:
+    attempt.trace_id = id_in(attempt.trace_id)
     if attempt.ended_at is not None:
         attempt.duration = (attempt.ended_at - attempt.started_at).total_seconds()
     return attempt

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from chalicelib import moments
 from chalicelib.errors import InvalidRequest
@@ -12,38 +12,45 @@ from chalicelib.schemas import TaskPage, TaskView
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from datetime import datetime
 
-    from chalicelib.store import Found
+    from chalicelib.store import Found, Place
+
+Direction = Literal["before", "after"]
 
 #: A page holds no more, in bytes: a Lambda function's answer may have six million.
 #: Source: AWS Lambda Developer Guide, "Lambda quotas".
 MAX_PAGE_BYTES = 4 * 1024 * 1024
 
-_CURSOR = re.compile(r"before-([0-9]{1,16})-([0-9]{1,19})")
+_CURSOR = re.compile(r"(before|after)-([0-9]{1,16})-([0-9]{1,19})")
 
 
-def page(found: Sequence[Found], limit: int) -> TaskPage:
-    """Make a page of at most ``limit`` tasks; one more than that tells that there are more."""
-    items = list(_fitting([TaskView.of(one.task, one.wait) for one in found[:limit]]))
-    more = len(found) > len(items)
-    return TaskPage(items=items, next_cursor=_cursor(items[-1]) if more else None)
+def page(found: Sequence[Found], limit: int, stopped: Place | None) -> TaskPage:
+    """Make a page of at most ``limit`` tasks; one more than that tells that there are more.
 
-
-def read_cursor(cursor: str) -> tuple[datetime, int]:
-    """Return the time of creation and the id of the task that the next page begins after.
-
-    Raises InvalidRequest for a foreign cursor.
+    So does ``stopped``, the place at which nobody looked further.
     """
+    items = list(_fitting([TaskView.of(one.task, one.wait) for one in found[:limit]]))
+    if len(found) > len(items):
+        stopped = items[-1].created_at, items[-1].id
+    return TaskPage(items=items, next_cursor=write_cursor("before", stopped))
+
+
+def write_cursor(direction: Direction, place: Place | None) -> str | None:
+    """Return the cursor of a page that begins before, or after, a place; None if there is none."""
+    return place and f"{direction}-{moments.to_number(place[0])}-{place[1]}"
+
+
+def read_cursor(direction: Direction, cursor: str | None, **where: str) -> Place | None:
+    """Return the place of a cursor, if there is one.
+
+    Raises InvalidRequest for one that is foreign, or of the other direction; ``where`` it was.
+    """
+    if cursor is None:
+        return None
     found = _CURSOR.fullmatch(cursor)
-    if found is None:
-        rule = {"parameter": "cursor", "detail": "is not a next_cursor of this API"}
-        raise InvalidRequest.naming([rule])
-    return moments.from_number(int(found[1])), min(int(found[2]), MAX_ID)
-
-
-def _cursor(last: TaskView) -> str:
-    return f"before-{moments.to_number(last.created_at)}-{last.id}"
+    if found is None or found[1] != direction:
+        raise InvalidRequest.naming([where | {"detail": "is not a next_cursor of this call"}])
+    return moments.from_number(int(found[2])), min(int(found[3]), MAX_ID)
 
 
 def _fitting(views: list[TaskView]) -> Iterator[TaskView]:

@@ -37,7 +37,7 @@ class Post:
             self._queue.send(self._near(found))
         except QueueUnavailable as error:
             if self._settings.enqueue_failure == "fail":
-                self._fail(error)
+                self._fail(error, {one.task.id: one.task.kind for one in found})
             else:
                 self._mark(error)
 
@@ -64,16 +64,20 @@ class Post:
     def _near(self, found: Sequence[Found]) -> list[Letter]:
         return [one.letter() for one in found if one.wait <= self._settings.send_ahead]
 
-    def _fail(self, error: QueueUnavailable) -> None:
+    def _fail(self, error: QueueUnavailable, kinds: dict[int, str]) -> None:
         message = f"Failed to send to SQS: {error}"
         unsent = error.context["unsent"]
         failed = [one for one in unsent if self._store.fail_unqueued_task(one, message)]
+        for task_id in failed:
+            facts = {"task_id": task_id, "kind": kinds[task_id], "code": "enqueue_failed"}
+            logger.warning("task_failed", extra=facts)
         if failed:
             raise EnqueueFailed(message, task_id=failed[0]) from error
 
     def _mark(self, error: QueueUnavailable) -> None:
         unsent = error.context["unsent"]
-        logger.warning("task_send_failed", extra={"task_ids": unsent[:10], "error": str(error)})
+        facts = {"task_ids": unsent[:10], "tasks": len(unsent)}
+        logger.warning("task_send_failed", exc_info=error, extra=facts)
         # Unmarked, a task is merely found later: its row is due for a second look anyway.
         with contextlib.suppress(StoreUnavailable):
             self._store.mark_unsent(unsent)

@@ -6,13 +6,20 @@ import contextlib
 import hashlib
 import json
 import logging
+import time
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.errors import EnqueueFailed, ServiceError
-from chalicelib.schemas import Attempts, Batch, Created, Retried, TaskPage, TaskView
+from chalicelib.errors import (
+    EnqueueFailed,
+    InvalidRequest,
+    ServiceError,
+    TooManyRequests,
+)
+from chalicelib.schemas import Attempts, Batch, Created, Kinds, Retried, TaskPage, TaskView
 from chalicelib.service.attempts import attempts_of
-from chalicelib.service.kinds import check_kind
-from chalicelib.service.paging import page, read_cursor
+from chalicelib.service.checks import check_new, check_payload
+from chalicelib.service.kinds import kinds_of
+from chalicelib.service.paging import page, read_cursor, write_cursor
 from chalicelib.service.stats import read_stats
 from chalicelib.service.waiting import wait_until
 from chalicelib.task import FINAL
@@ -21,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from chalicelib.access import Scope
     from chalicelib.registry import Registry
     from chalicelib.schemas import (
         ListQuery,
@@ -32,7 +40,7 @@ if TYPE_CHECKING:
         TaskChanges,
     )
     from chalicelib.service.posting import Post
-    from chalicelib.store import ClientStore, Creation, Found
+    from chalicelib.store import ClientStore, Creation, Found, Versions
 
 logger = logging.getLogger(__name__)
 
@@ -43,11 +51,14 @@ class TaskService:
     Every method may raise StoreUnavailable, Unauthorized and Forbidden.
     """
 
-    def __init__(self, store: ClientStore, post: Post, registry: Registry) -> None:
-        """Take the rooms below."""
+    def __init__(
+        self, store: ClientStore, post: Post, registry: Registry, *, open_limit: int = 0
+    ) -> None:
+        """Take the rooms below, and how many open tasks a tenant may have (0: any number)."""
         self._store = store
         self._post = post
         self._registry = registry
+        self._open_limit = open_limit
 
     def create(self, new: NewTask, *, key: str | None = None, wait: float = 0) -> Created:
         """Store the task, then hand it to the queue; wait so many seconds for it to finish.
@@ -56,28 +67,32 @@ class TaskService:
         sweeper sends one. Raises InvalidRequest for an unknown kind, KeyReused, TooManyRequests,
         and EnqueueFailed when ENQUEUE_FAILURE=fail asks for that instead.
         """
-        check_kind(self._registry, new.kind, new.payload)
+        begun = time.monotonic()
         [made] = self._insert([new], key, one=True)
-        found: Found = made
-        if wait:
-            with contextlib.suppress(ServiceError):  # the task is there, whatever the wait meets
-                found = self._watch(made.task.id, wait, [])
+        found, waited = self._wait(made, begun + wait) if wait else (made, False)
         view = TaskView.of(found.task, found.wait)
-        return Created(task=view, created=made.created, replayed=made.replayed)
+        return Created(task=view, created=made.created, replayed=made.replayed, waited=waited)
 
     def create_many(self, batch: NewBatch, *, key: str | None = None) -> Batch:
-        """Store all of the tasks or none, then hand them to the queue; raises as ``create``."""
-        for number, new in enumerate(batch.tasks):
-            check_kind(self._registry, new.kind, new.payload, "tasks", number)
-        made = self._insert(batch.tasks, key, one=False)
+        """Store all of the tasks or none, then hand them to the queue; raises as ``create``.
+
+        A batch of more tasks than may be open is an InvalidRequest: waiting would not help it.
+        """
+        try:
+            made = self._insert(batch.tasks, key, one=False)
+        except TooManyRequests:
+            self._check_size(len(batch.tasks))
+            raise
         items = [TaskView.of(one.task, one.wait) for one in made]
         return Batch(items=items, replayed=any(one.replayed for one in made))
 
-    def get(self, task_id: int, *, known: Sequence[datetime] = (), wait: float = 0) -> TaskView:
+    def get(
+        self, task_id: int, *, known: Sequence[datetime] | None = None, wait: float = 0
+    ) -> TaskView:
         """Return one task; raises TaskNotFound.
 
         With ``wait``, as soon as it is finished, or is in none of the versions that are
-        ``known``, or so many seconds are over.
+        ``known`` (None: nothing is said of them), or so many seconds are over.
         """
         found = self._watch(task_id, wait, known)
         return TaskView.of(found.task, found.wait)
@@ -88,18 +103,16 @@ class TaskService:
 
     def find(self, query: ListQuery) -> TaskPage:
         """Return a page of tasks, newest first; raises InvalidRequest for a foreign cursor."""
-        before = None if query.cursor is None else read_cursor(query.cursor)
+        before = read_cursor("before", query.cursor, parameter="cursor")
         filters = query.model_dump(exclude={"cursor", "limit"})
-        found = self._store.list_tasks(before=before, limit=query.limit + 1, **filters)
-        return page(found, query.limit)
+        found, stopped = self._store.list_tasks(before=before, limit=query.limit + 1, **filters)
+        return page(found, query.limit, stopped)
 
     def stats(self, query: StatsQuery) -> Stats:
         """Return how the tasks stand, and what became of them in the minutes that are asked for."""
         return read_stats(self._store, query.minutes, self._post.depths)
 
-    def update(
-        self, task_id: int, changes: TaskChanges, *, versions: Sequence[datetime] | None = None
-    ) -> TaskView:
+    def update(self, task_id: int, changes: TaskChanges, *, versions: Versions = None) -> TaskView:
         """Change a task that waits, if it still has one of the ``versions`` (None: any).
 
         Raises TaskChanged, IllegalMove and TaskNotFound.
@@ -108,47 +121,77 @@ class TaskService:
         if "payload" in columns:
             self._check_payload(task_id, columns["payload"])
         found = self._store.update_task(task_id, columns, versions=versions)
-        logger.info("task_changed", extra={"task_id": task_id, "fields": sorted(columns)})
+        logger.info(
+            "task_changed",
+            extra={"task_id": task_id, "kind": found.task.kind, "fields": sorted(columns)},
+        )
         if found.moved:
             self._post.send_near([found])
         return TaskView.of(found.task, found.wait)
 
-    def cancel(self, task_id: int) -> TaskView:
+    def cancel(self, task_id: int, *, versions: Versions = None) -> TaskView:
         """Cancel a waiting task now, and one that is being worked as soon as its worker asks.
 
-        Raises IllegalMove for a finished task, and TaskNotFound.
+        Raises TaskChanged, IllegalMove for a finished task, and TaskNotFound.
         """
-        task = self._store.cancel_task(task_id)
-        logger.info("task_cancel_requested", extra={"task_id": task.id, "status": task.status})
+        task = self._store.cancel_task(task_id, versions=versions)
+        logger.info(
+            "task_cancel_requested",
+            extra={"task_id": task.id, "kind": task.kind, "status": task.status},
+        )
         return TaskView.of(task)
 
-    def retry(self, task_id: int) -> TaskView:
-        """Give a failed or cancelled task new attempts; raises IllegalMove and TaskNotFound."""
-        found = self._store.retry_task(task_id)
-        logger.info("task_retried_by_hand", extra={"task_id": task_id})
+    def retry(self, task_id: int, *, versions: Versions = None) -> TaskView:
+        """Give a failed or cancelled task new attempts; raises as ``update`` does."""
+        found = self._store.retry_task(task_id, versions=versions)
+        logger.info("task_retried_by_hand", extra={"task_id": task_id, "kind": found.task.kind})
         self._post.send([found.letter()])
         return TaskView.of(found.task)
 
     def retry_many(self, query: RetryMany) -> Retried:
-        """Give new attempts to those that fit the filter, up to its limit, the oldest first."""
-        letters, more = self._store.retry_tasks(**query.model_dump())
-        logger.info("tasks_retried_by_hand", extra={"count": len(letters)})
+        """Give new attempts to those that fit the filter, up to its limit, the oldest first.
+
+        Raises InvalidRequest for a foreign cursor.
+        """
+        after = read_cursor("after", query.cursor, pointer="#/cursor")
+        filters = query.model_dump(exclude={"cursor"})
+        letters, stopped = self._store.retry_tasks(after=after, **filters)
+        logger.info("tasks_retried_by_hand", extra={"tasks": len(letters)})
         self._post.send(letters)
         ids = [letter.id for letter in letters]
-        return Retried(ids=ids, more=more)
+        cursor = write_cursor("after", stopped)
+        return Retried(ids=ids, more=cursor is not None, next_cursor=cursor)
 
-    def delete(self, task_id: int) -> None:
-        """Delete a finished task; raises IllegalMove for any other, and TaskNotFound."""
-        self._store.delete_task(task_id)
+    def delete(self, task_id: int, *, versions: Versions = None) -> None:
+        """Delete a finished task; raises as ``update`` does."""
+        self._store.delete_task(task_id, versions=versions)
         logger.info("task_deleted", extra={"task_id": task_id})
+
+    def kinds(self) -> Kinds:
+        """Return every kind that has a handler."""
+        self._store.admit_caller("tasks:read")
+        return kinds_of(self._registry)
+
+    def _wait(self, made: Found, until: float) -> tuple[Found, bool]:
+        left = until - time.monotonic()
+        with contextlib.suppress(ServiceError):  # the task is there, whatever the wait meets
+            return self._watch(made.task.id, left, None, scope="tasks:write"), True
+        return made, False
+
+    def _check_size(self, many: int) -> None:
+        if 0 < self._open_limit < many:
+            rule = f"has {many:,} tasks; at most {self._open_limit:,} may be open"
+            raise InvalidRequest.naming([{"pointer": "#/tasks", "detail": rule}])
 
     def _check_payload(self, task_id: int, payload: Any) -> None:
         if self._registry.declares:  # else there is nothing to read the kind for
-            kind = self._store.get_task(task_id).task.kind
+            kind = self._store.get_task(task_id, scope="tasks:write").task.kind
             if kind in self._registry.kinds:
-                check_kind(self._registry, kind, payload)
+                check_payload(self._registry, kind, payload)
 
     def _insert(self, tasks: Sequence[NewTask], key: str | None, *, one: bool) -> list[Creation]:
+        # A request with a key may be one that was answered when its time was not yet over.
+        check_new(self._registry, tasks, one=one, timely=key is None)
         items = [new.columns() for new in tasks]
         fingerprint = None if key is None else _fingerprint(items, one=one)
         made = self._store.insert_tasks(items, key=key, fingerprint=fingerprint)
@@ -159,12 +202,19 @@ class TaskService:
         self._post.send_new(new)
         return made
 
-    def _watch(self, task_id: int, wait: float, known: Sequence[datetime]) -> Found:
+    def _watch(
+        self,
+        task_id: int,
+        wait: float,
+        known: Sequence[datetime] | None,
+        *,
+        scope: Scope = "tasks:read",
+    ) -> Found:
         def done(found: Found) -> bool:
-            changed = bool(known) and found.task.version not in known
+            changed = known is not None and found.task.version not in known
             return changed or found.task.status in FINAL
 
-        return wait_until(done, lambda: self._store.get_task(task_id), wait)
+        return wait_until(done, lambda: self._store.get_task(task_id, scope=scope), wait)
 
 
 def _fingerprint(items: list[dict[str, Any]], *, one: bool) -> bytes:

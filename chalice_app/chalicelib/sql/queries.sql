@@ -13,7 +13,8 @@ select c.refusal, c.retry_after, c.replayed, c.created, (c.task).id, (c.task).ki
        (c.task).description, (c.task).payload, (c.task).status, (c.task).attempt,
        (c.task).attempt_limit, (c.task).release_count, (c.task).result, (c.task).error,
        (c.task).run_at, (c.task).created_at, (c.task).updated_at, (c.task).started_at,
-       (c.task).finished_at, (c.task).tags,
+       (c.task).finished_at, (c.task).tags, (c.task).expires_at, (c.task).cancel_requested_at,
+       (c.task).unique_key,
        extract(epoch from (c.task).run_at - now())::float8 as wait
   from create_tasks(
            key_id => %(key_id)s, proof => %(proof)s, nonce => %(nonce)s, items => %(items)s,
@@ -22,13 +23,17 @@ select c.refusal, c.retry_after, c.replayed, c.created, (c.task).id, (c.task).ki
            rate => %(rate)s, burst => %(burst)s, open_limit => %(open_limit)s) as c
 
 
+-- name: admit_caller
+select tenant, refusal from admit(%(key_id)s, %(proof)s, %(nonce)s, %(scope)s)
+
+
 -- name: get_task
 with caller as materialized (
-    select tenant, refusal from admit(%(key_id)s, %(proof)s, %(nonce)s, 'tasks:read')
+    select tenant, refusal from admit(%(key_id)s, %(proof)s, %(nonce)s, %(scope)s)
 )
 select caller.refusal, t.id, t.kind, t.title, t.description, t.payload, t.status, t.attempt,
        t.attempt_limit, t.release_count, t.result, t.error, t.run_at, t.created_at, t.updated_at,
-       t.started_at, t.finished_at, t.tags,
+       t.started_at, t.finished_at, t.tags, t.expires_at, t.cancel_requested_at, t.unique_key,
        extract(epoch from t.run_at - now())::float8 as wait
   from caller left join tasks t on t.id = %(id)s and t.tenant = caller.tenant
 
@@ -43,35 +48,45 @@ select caller.refusal, t.id, t.attempts, t.status, t.attempt, t.started_at, t.fi
 
 
 -- name: list_tasks
--- A filter that is null is folded away before the plan is made. Those that no index answers in the
--- order of the pages, tag and text, are looked up first: either there are few tasks, or a walk
--- through the newest ones soon meets a page of them (and the `or` keeps it a walk).
+-- Newest first, from a task on that need not exist any more. A filter that is null is folded away
+-- before the plan is made. One filter is answered by an index in the order of the pages; for the
+-- others a walk looks at so many tasks and no more: the last one it looks at is returned, fitting or
+-- not, for the next page to go on there. Few tasks with the tag or the words are looked up instead.
 with caller as materialized (
     select tenant, refusal from admit(%(key_id)s, %(proof)s, %(nonce)s, 'tasks:read')
 ), few as materialized (
-    select few_tasks(tenant, %(tag)s, %(text)s) as ids from caller
+    select few_tasks(tenant, %(tag)s, %(text)s, %(before)s, %(before_id)s, %(limit)s) as ids
+      from caller
 )
-select caller.refusal, page.id, page.kind, page.title, page.description, page.payload, page.status,
-       page.attempt, page.attempt_limit, page.release_count, page.result, page.error, page.run_at,
-       page.created_at, page.updated_at, page.started_at, page.finished_at, page.tags,
+select caller.refusal, page.fitting, page.looked, page.id, page.kind, page.title, page.description,
+       page.payload, page.status, page.attempt, page.attempt_limit, page.release_count, page.result,
+       page.error, page.run_at, page.created_at, page.updated_at, page.started_at,
+       page.finished_at, page.tags, page.expires_at, page.cancel_requested_at, page.unique_key,
        extract(epoch from page.run_at - now())::float8 as wait
   from caller cross join few left join lateral (
-           (select * from tasks t
-             where few.ids is null
-               and t.tenant = caller.tenant
-               and (%(before_id)s::bigint is null
-                    or (t.created_at, t.id) < (%(before)s::timestamptz, %(before_id)s))
-               and fits(t, %(status)s, %(kind)s, %(created_after)s, %(created_before)s)
-               and (few.ids is not null or bears(t, %(tag)s, %(text)s))
-             order by t.created_at desc, t.id desc
+           (select walk.*
+              from (select t.*, row_number() over newest_first as looked,
+                           fits(t, null, %(kind)s, null, null)
+                           and bears(t, %(tag)s, %(text)s) as fitting
+                      from tasks t
+                     where few.ids is null
+                       and t.tenant = caller.tenant
+                       and (t.created_at, t.id) < (%(before)s, %(before_id)s)
+                       and fits(t, %(status)s,
+                                case when %(status)s is null then %(kind)s end,
+                                %(created_after)s, null)
+                    window newest_first as (order by t.created_at desc, t.id desc)
+                     order by t.created_at desc, t.id desc
+                     limit %(most)s) as walk
+             where walk.fitting or walk.looked = %(most)s
              limit %(limit)s)
            union all
-           (select * from tasks t
+           (select t.*, 0 as looked, true as fitting
+              from tasks t
              where t.id = any (few.ids)
                and t.tenant = caller.tenant
-               and (%(before_id)s::bigint is null
-                    or (t.created_at, t.id) < (%(before)s::timestamptz, %(before_id)s))
-               and fits(t, %(status)s, %(kind)s, %(created_after)s, %(created_before)s)
+               and (t.created_at, t.id) < (%(before)s, %(before_id)s)
+               and fits(t, %(status)s, %(kind)s, %(created_after)s, null)
              order by t.created_at desc, t.id desc
              limit %(limit)s)) as page on true
  order by page.created_at desc, page.id desc
@@ -206,7 +221,7 @@ with wanted as (
     select t.id, t.kind, t.title, t.description, t.payload, t.status, t.attempt, t.attempt_limit,
            t.release_count, t.result, t.error, t.run_at, t.created_at, t.updated_at, t.started_at,
            t.finished_at, t.tags, t.lease_token, t.lease_until, t.lease_shared, t.suspect, t.expires_at,
-           t.cancel_requested_at
+           t.cancel_requested_at, t.unique_key, t.request_id
       from tasks t join wanted using (id)
      order by t.id
        for update of t
@@ -273,11 +288,15 @@ with wanted as (
 select w.id,
        coalesce(j.verdict in ('claim', 'mine'), false) as claimed,
        coalesce(j.verdict in ('suspect', 'apart'), false) as apart,
+       m.id is not null and j.status = 'processing' as rescued,
+       m.id is not null and j.verdict in ('cancel', 'expire', 'exhaust') as ended,
+       j.attempt - j.release_count as spent, j.request_id as lost_request_id,
        coalesce(m.status, j.status) as status,
        coalesce(extract(epoch from case when j.status = 'processing' then j.lease_until
                                         else j.run_at end - now()), 0)::float8 as wait,
        j.kind, j.title, j.description, j.payload, j.attempt_limit, j.release_count, j.result,
-       j.run_at, j.created_at, j.finished_at, j.tags,
+       j.run_at, j.created_at, j.finished_at, j.tags, j.expires_at, j.cancel_requested_at,
+       j.unique_key,
        coalesce(m.attempt, j.attempt) as attempt,
        coalesce(m.started_at, j.started_at) as started_at,
        coalesce(m.updated_at, j.updated_at) as updated_at,
@@ -377,7 +396,9 @@ update tasks t
                           then null else now() end
   from lost
  where t.id = lost.id and t.status = 'processing' and t.lease_until < now()
-returning t.id, t.status, t.attempt
+returning t.id, t.kind, t.status, t.error, true as rescued, t.status <> 'retrying' as ended,
+          t.attempt - t.release_count + lost.released::integer as spent,
+          t.request_id as lost_request_id
 
 
 -- name: dispatch_tasks
@@ -423,6 +444,18 @@ select due,
   from presumed
 
 
+-- name: read_outbox_lag
+-- For how long nobody has sent, or looked again at, a task that is due. Of the thousand rows that
+-- are first in the index, since all that have no message are equal there.
+select coalesce(extract(epoch from max(now() - greatest(run_at, since))), 0)::float8 as lag
+  from (select run_at, case when dispatch_after > '-infinity' then dispatch_after
+                            else coalesce(updated_at, created_at) end as since
+          from tasks
+         where status in ('pending', 'retrying') and dispatch_after <= now() and run_at <= now()
+         order by dispatch_after
+         limit 1000) as overdue
+
+
 -- name: expire_tasks
 -- Tasks that nobody began in time; one that is being worked is left to end.
 with late as (
@@ -439,7 +472,8 @@ update tasks t
        result = to_jsonb('Error: ' || (late.error ->> 'message'))
   from late
  where t.id = late.id
-returning t.id
+returning t.id, t.kind, t.status, t.error, false as rescued, true as ended,
+          t.attempt - t.release_count as spent
 
 
 -- name: update_task (once)
@@ -447,7 +481,8 @@ returning t.id
 with caller as materialized (
     select tenant, refusal from admit(%(key_id)s, %(proof)s, %(nonce)s, 'tasks:write')
 ), held as (
-    select t.id, t.status, t.dispatch_after, coalesce(t.updated_at, t.created_at) as version
+    select t.id, t.status, t.run_at, t.dispatch_after,
+           coalesce(t.updated_at, t.created_at) as version
       from tasks t join caller using (tenant)
      where t.id = %(id)s
        for update of t
@@ -456,12 +491,12 @@ with caller as materialized (
                         when status not in ('pending', 'retrying') then 'status' end as obstacle
       from held
 ), due as (
-    select t.id, case when c.new ->> 'run_at' is not null
+    select j.id, case when c.new ->> 'run_at' is not null
                       then greatest(now(), (c.new ->> 'run_at')::timestamptz)
                       when c.new ->> 'delay' is not null
                       then now() + make_interval(secs => (c.new ->> 'delay')::float8)
-                      else t.run_at end as run_at
-      from tasks t join judged using (id) cross join (select %(changes)s::jsonb as new) as c
+                      else j.run_at end as run_at
+      from judged j cross join (select %(changes)s::jsonb as new) as c
 ), moved as (
     update tasks t
        set title = case when c.new ? 'title' then c.new ->> 'title' else t.title end,
@@ -485,7 +520,8 @@ with caller as materialized (
      where t.id = j.id and j.obstacle is null
     returning t.id, t.kind, t.title, t.description, t.payload, t.status, t.attempt, t.attempt_limit,
               t.release_count, t.result, t.error, t.run_at, t.created_at, t.updated_at, t.started_at,
-              t.finished_at, t.tags, t.dispatch_after
+              t.finished_at, t.tags, t.expires_at, t.cancel_requested_at, t.unique_key,
+              t.dispatch_after
 )
 select caller.refusal, j.obstacle, j.status as current, m.*,
        m.dispatch_after is distinct from j.dispatch_after as moved,
@@ -497,78 +533,117 @@ select caller.refusal, j.obstacle, j.status as current, m.*,
 -- A waiting task is cancelled now; one that is being worked, when its worker next asks or ends.
 with caller as materialized (
     select tenant, refusal from admit(%(key_id)s, %(proof)s, %(nonce)s, 'tasks:write')
+), held as (
+    select t.id, t.status, coalesce(t.updated_at, t.created_at) as version
+      from tasks t join caller using (tenant)
+     where t.id = %(id)s
+       for update of t
+), judged as (
+    select held.*, case when version <> all (%(versions)s::timestamptz[]) then 'stale'
+                        when status not in ('pending', 'retrying', 'processing')
+                        then 'status' end as obstacle
+      from held
 ), moved as (
     update tasks t
        set status = case when t.status = 'processing' then t.status else 'cancelled' end,
            cancel_requested_at = coalesce(t.cancel_requested_at, now()),
            finished_at = case when t.status = 'processing' then null else now() end,
            updated_at = now()
-      from caller
-     where t.id = %(id)s and t.tenant = caller.tenant
-       and t.status in ('pending', 'retrying', 'processing')
+      from judged j
+     where t.id = j.id and j.obstacle is null
     returning t.id, t.kind, t.title, t.description, t.payload, t.status, t.attempt, t.attempt_limit,
               t.release_count, t.result, t.error, t.run_at, t.created_at, t.updated_at, t.started_at,
-              t.finished_at, t.tags
+              t.finished_at, t.tags, t.expires_at, t.cancel_requested_at, t.unique_key
 )
-select caller.refusal, t.status as current, m.*, 0::float8 as wait
-  from caller left join tasks t on t.id = %(id)s and t.tenant = caller.tenant
-       left join moved m on true
+select caller.refusal, j.obstacle, j.status as current, m.*, 0::float8 as wait
+  from caller left join judged j on true left join moved m using (id)
 
 
 -- name: retry_task (once)
 -- By hand, after the end. The limit is raised: were `attempt` set back, a worker of long ago could
--- be taken for a new one. While another open task has its unique key, it stays as it is.
+-- be taken for a new one. While another open task has its unique key, it stays as it is. The lease is
+-- gone by then; but if the end of the attempt was waited for, the row's CHECKs are first held against
+-- what the row was before.
 with caller as materialized (
     select tenant, refusal from admit(%(key_id)s, %(proof)s, %(nonce)s, 'tasks:write')
+), held as (
+    select t.id, t.tenant, t.unique_key, t.status, coalesce(t.updated_at, t.created_at) as version
+      from tasks t join caller using (tenant)
+     where t.id = %(id)s
+       for update of t
+), judged as (
+    select held.id, held.status,
+           case when version <> all (%(versions)s::timestamptz[]) then 'stale'
+                when status not in ('failed', 'cancelled') then 'status'
+                when exists (
+                    select from tasks twin
+                     where twin.tenant = held.tenant and twin.unique_key = held.unique_key
+                       and twin.id <> held.id
+                       and (twin.unique_scope = 'forever'
+                            or twin.status in ('pending', 'processing', 'retrying')))
+                then 'twin' end as obstacle
+      from held
 ), moved as (
     update tasks t
        set status = 'pending', attempt_limit = t.attempt + %(more)s,
            run_at = now(), dispatch_after = now() + make_interval(secs => %(grace)s),
-           dispatch_count = 0, lease_token = null, cancel_requested_at = null,
+           dispatch_count = 0, lease_token = null, lease_until = null, cancel_requested_at = null,
            expires_at = case when t.expires_at > now() then t.expires_at end,
            result = null, error = null, finished_at = null, updated_at = now()
-      from caller
-     where t.id = %(id)s and t.tenant = caller.tenant and t.status in ('failed', 'cancelled')
-       and (t.unique_key is null or not exists (
-           select from tasks twin
-            where twin.tenant = t.tenant and twin.unique_key = t.unique_key and twin.id <> t.id
-              and (twin.unique_scope = 'forever'
-                   or twin.status in ('pending', 'processing', 'retrying'))))
+      from judged j
+     where t.id = j.id and j.obstacle is null
     returning t.id, t.kind, t.title, t.description, t.payload, t.status, t.attempt, t.attempt_limit,
               t.release_count, t.result, t.error, t.run_at, t.created_at, t.updated_at, t.started_at,
-              t.finished_at, t.tags
+              t.finished_at, t.tags, t.expires_at, t.cancel_requested_at, t.unique_key
 )
-select caller.refusal, t.status as current, m.*, 0::float8 as wait
-  from caller left join tasks t on t.id = %(id)s and t.tenant = caller.tenant
-       left join moved m on true
+select caller.refusal, j.obstacle, j.status as current, m.*, 0::float8 as wait
+  from caller left join judged j on true left join moved m using (id)
 
 
 -- name: retry_tasks (once)
--- The same for many, oldest first; of those that share a unique key, the newest. The `or` keeps the
--- planner from joining each of them with all unique keys of the tenant. Rows are locked in id order,
--- as by a claim: letters of failed tasks are received, too.
+-- The same for many, oldest first from a task on; of those that share a unique key, the newest. It
+-- looks at so many tasks and no more, and tells by the last one whether and where to go on. The
+-- `or` keeps the planner from joining each of them with all unique keys of the tenant. Rows are
+-- locked in id order, as by a claim: letters of failed tasks are received, too.
 with caller as materialized (
     select tenant, refusal from admit(%(key_id)s, %(proof)s, %(nonce)s, 'tasks:write')
 ), found as (
-    select one.id, one.unique_key
+    select walk.id, walk.unique_key, walk.created_at, walk.fitting, walk.looked
       from caller cross join lateral (
-               select t.id, t.unique_key
-                 from tasks t
-                where t.tenant = caller.tenant
-                  and t.status = %(status)s and t.status in ('failed', 'cancelled')
-                  and fits(t, null, %(kind)s, %(created_after)s, %(created_before)s)
-                  and bears(t, %(tag)s, %(text)s)
-                  and (t.unique_key is null or not exists (
-                      select from tasks twin
-                       where twin.tenant = t.tenant and twin.unique_key = t.unique_key
-                         and twin.id <> t.id
-                         and (twin.unique_scope = 'forever'
-                              or twin.status in ('pending', 'processing', 'retrying'))))
-                order by t.created_at, t.id
-                limit %(limit)s) as one
+               select one.*
+                 from (select t.id, t.unique_key, t.created_at,
+                              row_number() over oldest_first as looked,
+                              fits(t, null, %(kind)s, null, null)
+                              and bears(t, %(tag)s, %(text)s)
+                              and (t.unique_key is null or not exists (
+                                  select from tasks twin
+                                   where twin.tenant = t.tenant
+                                     and twin.unique_key = t.unique_key
+                                     and twin.id <> t.id
+                                     and (twin.unique_scope = 'forever'
+                                          or twin.status in (
+                                              'pending', 'processing', 'retrying'))))
+                              as fitting
+                         from tasks t
+                        where t.tenant = caller.tenant
+                          and t.status = %(status)s and t.status in ('failed', 'cancelled')
+                          and (t.created_at, t.id) > (%(after)s, %(after_id)s)
+                          and fits(t, null, null, null, %(created_before)s)
+                       window oldest_first as (order by t.created_at, t.id)
+                        order by t.created_at, t.id
+                        limit %(most)s) as one
+                where one.fitting or one.looked = %(most)s
+                limit %(limit)s) as walk
+), last as (
+    select created_at, id
+      from found
+     where looked = %(most)s or (select count(*) from found) = %(limit)s
+     order by created_at desc, id desc
+     limit 1
 ), chosen as (
     select max(id) as id
       from found
+     where fitting
      group by unique_key, case when unique_key is null then id end
 ), held as (
     select t.id
@@ -587,25 +662,32 @@ with caller as materialized (
      where t.id = held.id
     returning t.id, t.title, t.description
 )
-select caller.refusal, m.id, m.title, m.description,
-       (select count(*) from found) = %(limit)s as more
-  from caller left join moved m on true
+select caller.refusal, m.id, m.title, m.description, last.created_at as last_at, last.id as last_id
+  from caller left join last on true left join moved m on true
  order by m.id
 
 
 -- name: delete_task (once)
 with caller as materialized (
     select tenant, refusal from admit(%(key_id)s, %(proof)s, %(nonce)s, 'tasks:write')
+), held as (
+    select t.id, t.status, coalesce(t.updated_at, t.created_at) as version
+      from tasks t join caller using (tenant)
+     where t.id = %(id)s
+       for update of t
+), judged as (
+    select held.*, case when version <> all (%(versions)s::timestamptz[]) then 'stale'
+                        when status not in ('completed', 'failed', 'cancelled')
+                        then 'status' end as obstacle
+      from held
 ), gone as (
     delete from tasks t
-     using caller
-     where t.id = %(id)s and t.tenant = caller.tenant
-       and t.status in ('completed', 'failed', 'cancelled')
+     using judged j
+     where t.id = j.id and j.obstacle is null
     returning t.id
 )
-select caller.refusal, t.status as current, gone.id
-  from caller left join tasks t on t.id = %(id)s and t.tenant = caller.tenant
-       left join gone on true
+select caller.refusal, j.obstacle, j.status as current, gone.id
+  from caller left join judged j on true left join gone using (id)
 
 
 -- name: renew_lease
@@ -685,6 +767,71 @@ returning id, tenant, name, scopes, key_state(k) as state, created_at, expires_a
 
 -- name: read_schema_version
 select coalesce(max(version), 0) as version from schema_migrations
+
+
+-- name: read_server
+-- The room that the database has for connections, and its clock. Whoever has no right to see other
+-- roles' sessions sees at least that they are there.
+select extract(epoch from clock_timestamp())::float8 as clock,
+       pg_is_in_recovery() as standby,
+       current_setting('max_connections')::integer as max_connections,
+       current_setting('superuser_reserved_connections')::integer
+           + coalesce(current_setting('reserved_connections', true)::integer, 0) as reserved,
+       (select nullif(rolconnlimit, -1) from pg_roles where rolname = session_user) as role_limit,
+       (select nullif(datconnlimit, -1) from pg_database where datname = current_database())
+           as database_limit,
+       (select count(*)
+          from pg_stat_activity
+         where datid is not null and usesysid is not null
+           and (datname <> current_database()
+                or application_name is distinct from 'chalice-tasks')) as others
+
+
+-- name: read_backlog
+-- What waits, and what the sweeper should have done by now. Counted up to a limit, along an index:
+-- it reads as little of a million rows as of a few thousand. A row without a message tells of its
+-- age by its last change; one that waits for a second look, by when that was due.
+with waiting as (
+    select count(*) as number
+      from (select from tasks where status in ('pending', 'retrying') limit %(most)s) as few
+), processing as (
+    select count(*) as number, count(*) filter (where lease_until < now()) as lost,
+           extract(epoch from now() - min(lease_until) filter (where lease_until < now()))
+               as lost_for
+      from (select lease_until from tasks where status = 'processing' limit %(most)s) as few
+), failed as (
+    select count(*) as number
+      from (select from tasks where status = 'failed' limit %(most)s) as few
+), unsent as (
+    select count(*) as number, extract(epoch from now() - min(since)) as age
+      from (select greatest(coalesce(updated_at, created_at),
+                            run_at - make_interval(secs => %(ahead)s)) as since
+              from tasks
+             where status in ('pending', 'retrying') and dispatch_after = '-infinity'
+               and run_at <= now() + make_interval(secs => %(ahead)s)
+             limit %(most)s) as few
+), presumed as (
+    select count(*) as number, extract(epoch from now() - min(dispatch_after)) as age
+      from (select dispatch_after
+              from tasks
+             where status in ('pending', 'retrying')
+               and dispatch_after <= now() and dispatch_after > '-infinity'
+             order by dispatch_after
+             limit %(most)s) as few
+), late as (
+    select count(*) as number, extract(epoch from now() - min(expires_at)) as age
+      from (select expires_at
+              from tasks
+             where status in ('pending', 'retrying') and expires_at <= now()
+             order by expires_at
+             limit %(most)s) as few
+)
+select waiting.number as waiting, processing.number as processing, failed.number as failed,
+       unsent.number as unsent, coalesce(unsent.age, 0)::float8 as unsent_for,
+       presumed.number as presumed, coalesce(presumed.age, 0)::float8 as presumed_for,
+       processing.lost, coalesce(processing.lost_for, 0)::float8 as lost_for,
+       late.number as late, coalesce(late.age, 0)::float8 as late_for
+  from waiting, processing, failed, unsent, presumed, late
 
 
 -- name: take_all_time

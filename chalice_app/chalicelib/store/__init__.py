@@ -2,12 +2,14 @@
 
 ``Store`` has the statements of the worker and the sweeper, who are trusted with every task;
 ``ClientStore`` those of a client, each of which carries the client's key; ``KeyStore`` those about
-keys.
+keys, ``HealthStore`` those that ask how the service fares.
 """
 
 from __future__ import annotations
 
-from chalicelib.store.clients import ClientStore, Creation, Found
+from chalicelib.store.clients import ClientStore, Versions
+from chalicelib.store.found import Creation, Found, Place
+from chalicelib.store.health import HealthStore
 from chalicelib.store.keys import Key, KeyStore
 from chalicelib.store.rows import Settlement, Standing
 from chalicelib.store.tasks import Store
@@ -16,9 +18,12 @@ __all__ = [
     "ClientStore",
     "Creation",
     "Found",
+    "HealthStore",
     "Key",
     "KeyStore",
+    "Place",
     "Settlement",
     "Standing",
     "Store",
+    "Versions",
 ]

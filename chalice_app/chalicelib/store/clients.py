@@ -3,50 +3,29 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.errors import IllegalMove, TaskChanged, TaskNotFound
+from chalicelib.errors import TaskNotFound
 from chalicelib.queue import Letter
-from chalicelib.store.refusals import refusal
+from chalicelib.store.found import Creation, Found, absent, check, read, read_moved, refusal
 from chalicelib.task import Status, Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from datetime import datetime
 
-    from chalicelib.access import Caller
+    from chalicelib.access import Caller, Scope
     from chalicelib.db import Rows
     from chalicelib.settings import Settings
+    from chalicelib.store.found import Place
 
-RETRIED = "tried again"
+#: Tasks that one page looks at, at most: some 50 ms.
+MOST_LOOKED_AT = 10_000
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """A task, and the time in seconds until it is due (below zero: since)."""
-
-    task: Task
-    wait: float
-    moved: bool = False  #: whether a change gave it another time
-
-    def letter(self) -> Letter:
-        """Return its message."""
-        delay = max(0.0, self.wait)
-        title, description = self.task.title, self.task.description
-        return Letter(id=self.task.id, title=title, description=description, delay=delay)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Creation(Found):
-    """A task that was asked for.
-
-    ``created`` is False where it was there: its unique key was taken. ``replayed`` says that the
-    request had been answered before; ``created``, what it was answered then.
-    """
-
-    created: bool
-    replayed: bool
+NEWEST = (datetime.max.replace(tzinfo=UTC), 0)
+OLDEST = (datetime.min.replace(tzinfo=UTC), 0)
+#: The versions of a task that a client knows; None if any will do.
+Versions = list[datetime] | None
 
 
 class ClientStore:
@@ -101,28 +80,46 @@ class ClientStore:
             for row in rows
         ]
 
-    def get_task(self, task_id: int) -> Found:
-        """Return one task; raises TaskNotFound."""
-        return _found(self._query("get_task", id=task_id), task_id)
+    def admit_caller(self, scope: Scope) -> None:
+        """Ask for a key with this scope and for nothing else."""
+        self._query("admit_caller", scope=scope)
+
+    def get_task(self, task_id: int, *, scope: Scope = "tasks:read") -> Found:
+        """Return one task, to a key with this scope; raises TaskNotFound."""
+        [row] = self._query("get_task", id=task_id, scope=scope)
+        if row["id"] is None:
+            raise absent(task_id)
+        return read(row)
 
     def get_attempts(self, task_id: int) -> dict[str, Any]:
         """Return the columns that tell of a task's attempts; raises TaskNotFound."""
         [row] = self._query("get_attempts", id=task_id)
         if row["id"] is None:
-            raise _absent(task_id)
+            raise absent(task_id)
         return row
 
     def list_tasks(
-        self, *, before: tuple[datetime, int] | None, limit: int, **filters: Any
-    ) -> list[Found]:
-        """Return up to ``limit`` tasks, newest first, after the one that ``before`` names.
+        self,
+        *,
+        before: Place | None,
+        limit: int,
+        created_before: datetime | None = None,
+        **filters: Any,
+    ) -> tuple[list[Found], Place | None]:
+        """Return up to ``limit`` tasks, newest first, of those before the place ``before``.
 
-        It does so by the task's time of creation and id. ``filters``: status, kind, tag,
-        created_after, created_before, text; None is any.
+        Returns with them the place at which it stopped looking, if there may be more: no more
+        than MOST_LOOKED_AT tasks are looked at. ``filters``: status, kind, tag, created_after,
+        text; None is any.
         """
-        at, number = before or (None, None)
-        rows = self._query("list_tasks", before=at, before_id=number, limit=limit, **filters)
-        return [_one(row) for row in rows if row["id"] is not None]
+        places = (before, created_before and (created_before, 0), NEWEST)
+        at, number = min(place for place in places if place)
+        rows = self._query(
+            "list_tasks", before=at, before_id=number, limit=limit, most=MOST_LOOKED_AT, **filters
+        )
+        found = [read(row) for row in rows if row["fitting"]]
+        last = rows[-1]
+        return found, (last["created_at"], last["id"]) if last["looked"] == MOST_LOOKED_AT else None
 
     def read_stats(self, *, minutes: int, most: int, sample: int) -> dict[str, Any]:
         """Return how the tasks stand now, and what became of them in the last ``minutes``.
@@ -135,7 +132,7 @@ class ClientStore:
         return row
 
     def update_task(
-        self, task_id: int, changes: dict[str, Any], *, versions: Sequence[datetime] | None
+        self, task_id: int, changes: dict[str, Any], *, versions: Versions = None
     ) -> Found:
         """Change a waiting task, if it still has one of the ``versions`` (None: any).
 
@@ -145,75 +142,64 @@ class ClientStore:
             "update_task",
             id=task_id,
             changes=json.dumps(changes, ensure_ascii=False),
-            versions=None if versions is None else list(versions),
+            versions=versions,
             grace=self._settings.dispatch_grace,
             ahead=self._settings.send_ahead,
         )
-        if rows[0]["obstacle"] == "stale":
-            raise TaskChanged(f"Task {task_id} has changed since; read it again.")
-        return _moved(rows, task_id, "changed")
+        return read_moved(rows, task_id, "changed")
 
-    def cancel_task(self, task_id: int) -> Task:
-        """Cancel a waiting task, or ask its worker to; raises IllegalMove and TaskNotFound."""
-        return _moved(self._query("cancel_task", id=task_id), task_id, "cancelled").task
+    def cancel_task(self, task_id: int, *, versions: Versions = None) -> Task:
+        """Cancel a waiting task, or ask its worker to; raises as update_task does."""
+        rows = self._query("cancel_task", id=task_id, versions=versions)
+        return read_moved(rows, task_id, "cancelled").task
 
-    def retry_task(self, task_id: int) -> Found:
-        """Give a failed or cancelled task new attempts; raises IllegalMove and TaskNotFound."""
+    def retry_task(self, task_id: int, *, versions: Versions = None) -> Found:
+        """Give a failed or cancelled task new attempts; raises as update_task does."""
         more, grace = self._settings.attempt_limit, self._settings.dispatch_grace
-        rows = self._query("retry_task", id=task_id, more=more, grace=grace)
-        return _moved(rows, task_id, RETRIED)
+        rows = self._query("retry_task", id=task_id, versions=versions, more=more, grace=grace)
+        return read_moved(rows, task_id, "tried again")
 
-    def retry_tasks(self, *, limit: int, **filters: Any) -> tuple[list[Letter], bool]:
-        """Do so with up to ``limit`` tasks, oldest first.
+    def retry_tasks(
+        self,
+        *,
+        after: Place | None,
+        limit: int,
+        created_after: datetime | None = None,
+        **filters: Any,
+    ) -> tuple[list[Letter], Place | None]:
+        """Do so with up to ``limit`` tasks, oldest first, of those after the place ``after``.
 
-        Returns their messages, and whether there may be more. ``filters``: status, kind, tag,
-        created_after, created_before, text.
+        Returns their messages, and the place at which it stopped looking, if there may be more:
+        no more than MOST_LOOKED_AT tasks are looked at. ``filters``: status, kind, tag,
+        created_before, text.
         """
-        more, grace = self._settings.attempt_limit, self._settings.dispatch_grace
-        rows = self._query("retry_tasks", limit=limit, more=more, grace=grace, **filters)
+        places = (after, created_after and (created_after, 0), OLDEST)
+        at, number = max(place for place in places if place)
+        rows = self._query(
+            "retry_tasks",
+            after=at,
+            after_id=number,
+            limit=limit,
+            most=MOST_LOOKED_AT,
+            more=self._settings.attempt_limit,
+            grace=self._settings.dispatch_grace,
+            **filters,
+        )
         letters = [
             Letter(id=row["id"], title=row["title"], description=row["description"])
             for row in rows
             if row["id"] is not None
         ]
-        return letters, rows[0]["more"]
+        at, number = rows[0]["last_at"], rows[0]["last_id"]
+        return letters, None if at is None else (at, number)
 
-    def delete_task(self, task_id: int) -> None:
-        """Delete a finished task; raises IllegalMove and TaskNotFound."""
-        [row] = self._query("delete_task", id=task_id)
-        if row["id"] is None:
-            raise _refused(row["current"], task_id, "deleted")
+    def delete_task(self, task_id: int, *, versions: Versions = None) -> None:
+        """Delete a finished task; raises as update_task does."""
+        rows = self._query("delete_task", id=task_id, versions=versions)
+        check(rows[0], task_id, "deleted")
 
     def _query(self, name: str, **arguments: Any) -> Rows:
         rows = self._run(name, **arguments, **self._caller.proof())
         if rows[0]["refusal"] is not None:
             raise refusal(rows[0], self._settings)
         return rows
-
-
-def _one(row: dict[str, Any]) -> Found:
-    return Found(task=Task.from_row(row), wait=row["wait"], moved=row.get("moved", False))
-
-
-def _found(rows: Rows, task_id: int) -> Found:
-    if rows[0]["id"] is None:
-        raise _absent(task_id)
-    return _one(rows[0])
-
-
-def _moved(rows: Rows, task_id: int, move: str) -> Found:
-    if rows[0]["id"] is None:
-        raise _refused(rows[0]["current"], task_id, move)
-    return _one(rows[0])
-
-
-def _refused(current: str | None, task_id: int, move: str) -> Exception:
-    if current is None:
-        return _absent(task_id)
-    if move == RETRIED and current in {Status.FAILED, Status.CANCELLED}:
-        return IllegalMove(f"Another task has task {task_id}'s unique key.", current=current)
-    return IllegalMove(f"Task {task_id} is {current} and cannot be {move}.", current=current)
-
-
-def _absent(task_id: int) -> TaskNotFound:
-    return TaskNotFound(f"There is no task {task_id}.")

@@ -32,7 +32,7 @@ def shown(model: BaseModel | None, call: Call[Any], status: int, *, waits: bool)
     is no new one (200).
     """
     headers: Headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-    if waits and call.wait:
+    if waits and call.wait and (not isinstance(model, Created) or model.waited):
         headers["Preference-Applied"] = f"wait={call.wait:g}"
     match model:
         case None:

@@ -4,40 +4,31 @@ from __future__ import annotations
 
 import re
 from functools import cached_property
-from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 
 from chalicelib.errors import (
     BodyTooLarge,
     InvalidRequest,
-    MalformedBody,
-    MalformedHeader,
     TaskNotFound,
-    UnsupportedMediaType,
 )
 from chalicelib.queue import MAX_ID
 from chalicelib.schemas import NewBatch, TaskChanges
-from chalicelib.schemas.rules import broken, pointer
+from chalicelib.schemas.bodies import read_body
+from chalicelib.schemas.rules import Broken, cut, parameter
 from chalicelib.strict_json import MAX_BYTES
-from chalicelib.web import etags
+from chalicelib.web import etags, headers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from datetime import datetime
 
     from chalice.app import Request
 
-#: The longest wait that Prefer may ask for, in seconds: API Gateway gives up after 29.
-LONGEST_WAIT = 20
 MAX_BATCH_BYTES = 5 * 1024 * 1024
-#: Source: RFC 7396, section 4.
-MERGE_PATCH = "application/merge-patch+json"
 
-# RFC 8941, section 3.3.3, with one escape that UUIDs do not need left out; or the bare token that
-# many clients send.
-_KEY = re.compile(r'"([ !#-\[\]-~]{1,255})"|([A-Za-z0-9._:+/=-]{1,255})')
-_WAIT = re.compile(r'(?:^|,)\s*wait\s*=\s*"?([0-9]{1,99})"?\s*(?=$|[,;])', re.IGNORECASE)
+# One way to write each number; int() takes more.
+_ID = re.compile(r"[1-9][0-9]*")
 
 Sent = TypeVar("Sent", bound=BaseModel | None)
 
@@ -69,7 +60,7 @@ class Call(Generic[Sent]):
     def task_id(self) -> int:
         """The id in the path; raises InvalidRequest, or TaskNotFound for one too large to exist."""
         text = self._arguments["task_id"]
-        if not (text.isascii() and text.isdecimal()):
+        if not _ID.fullmatch(text):
             raise InvalidRequest.naming(
                 [{"parameter": "id", "detail": "must be a positive integer"}]
             )
@@ -79,81 +70,64 @@ class Call(Generic[Sent]):
 
     @cached_property
     def idempotency_key(self) -> str | None:
-        """The header Idempotency-Key; raises MalformedHeader.
-
-        Source: draft-ietf-httpapi-idempotency-key-header-07.
-        """
-        text = self._header("idempotency-key")
-        if text is None:
-            return None
-        found = _KEY.fullmatch(text.strip())
-        if found is None:
-            raise MalformedHeader(
-                "Idempotency-Key has to be a string of 1 to 255 characters in quotes, "
-                'like "8e03978e-40d5".'
-            )
-        return found[1] or found[2]
+        """The header Idempotency-Key; raises MalformedHeader."""
+        return headers.idempotency_key(self._header("idempotency-key"))
 
     @cached_property
     def wait(self) -> float:
-        """The seconds that Prefer: wait=N asks for, within bounds; 0 if it does not (RFC 7240)."""
-        found = _WAIT.search(self._header("prefer") or "")
-        return float(min(LONGEST_WAIT, int(found[1]))) if found else 0.0
+        """The seconds that Prefer: wait=N asks for; 0 if it does not."""
+        return headers.wait(self._header("prefer"))
 
     @property
     def versions(self) -> list[datetime] | None:
         """The versions that If-Match names; None if any will do."""
-        return etags.versions(self._header("if-match"))
+        return etags.versions(self._header("if-match"), weak=False)
 
     @property
-    def known(self) -> list[datetime]:
-        """The versions that If-None-Match names."""
-        return etags.versions(self._header("if-none-match")) or []
+    def known(self) -> list[datetime] | None:
+        """The versions that If-None-Match names; None if it is not there, or means any."""
+        return etags.versions(self._header("if-none-match"))
 
     def knows(self, tag: str) -> bool:
         """Tell whether If-None-Match names this entity tag, or any."""
         return etags.names(self._header("if-none-match"), tag)
 
     def _header(self, name: str) -> str | None:
-        return cast("str | None", self.request.headers.get(name))
+        # One that is sent twice is one list (RFC 9110, 5.3), of which Chalice shows the last part.
+        parts = self._parts.get(name)
+        return ", ".join(parts) if parts else self.request.headers.get(name)
+
+    @cached_property
+    def _parts(self) -> dict[str, list[str]]:
+        # As API Gateway hands them over; the local server does not.
+        event = self.request.to_original_event()
+        return {
+            name.lower(): parts for name, parts in (event.get("multiValueHeaders") or {}).items()
+        }
 
     def _body(self, model: type[BaseModel]) -> BaseModel:
-        self._check_media_type(MERGE_PATCH if model is TaskChanges else "application/json")
+        headers.check_media_type(self._header("content-type"), media_types(model))
         limit = MAX_BATCH_BYTES if model is NewBatch else MAX_BYTES
         raw = self.request.raw_body
         if len(raw) > limit:
             raise BodyTooLarge(f"The body has {len(raw):,} bytes; at most {limit:,} are taken.")
-        try:
-            return model.model_validate_json(raw)
-        except ValidationError as error:
-            _refuse(error, pointer)
-
-    def _check_media_type(self, other: str) -> None:
-        header = self._header("content-type") or ""
-        media_type = header.partition(";")[0].strip().lower()
-        if media_type not in {"application/json", other}:
-            raise UnsupportedMediaType(
-                "Send the body as Content-Type: application/json, "
-                f"not {media_type or 'without one'}."
-            )
+        return read_body(model, raw)
 
     def _query(self, model: type[BaseModel]) -> BaseModel:
         values = self.request.query_params
         for name in values or ():
             if values and len(values.getlist(name)) > 1:
                 raise InvalidRequest.naming(
-                    [{"parameter": name, "detail": "is given more than once"}]
+                    [{"parameter": cut(name), "detail": "is given more than once"}]
                 )
         try:
             return model.model_validate(dict(values.items()) if values else {})
         except ValidationError as error:
-            _refuse(error, lambda path: {"parameter": str(path[0])})
+            broken = Broken()
+            broken.add_all(error, parameter)
+            raise broken.refusal() from None
 
 
-def _refuse(
-    error: ValidationError, place: Callable[[tuple[int | str, ...]], dict[str, str]]
-) -> NoReturn:
-    [first, *_] = error.errors(include_url=False, include_input=False)
-    if first["type"] == "json_invalid":
-        raise MalformedBody(f"The body is not valid JSON: {first['ctx']['error']}.") from None
-    raise InvalidRequest.naming(broken(error, place)) from None
+def media_types(model: type[BaseModel]) -> tuple[str, ...]:
+    """Return the media types in which a body of ``model`` may be sent."""
+    return ("application/json", *([headers.MERGE_PATCH] if model is TaskChanges else []))

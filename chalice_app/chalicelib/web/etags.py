@@ -10,7 +10,7 @@ from chalicelib import moments
 if TYPE_CHECKING:
     from datetime import datetime
 
-_TAG = re.compile(r'"([0-9a-f]{1,14})"')
+_TAG = re.compile(r'(W/)?"([0-9a-f]{1,14})"')
 
 
 def etag(version: datetime) -> str:
@@ -18,15 +18,16 @@ def etag(version: datetime) -> str:
     return f'"{moments.to_number(version):x}"'
 
 
-def versions(header: str | None) -> list[datetime] | None:
+def versions(header: str | None, *, weak: bool = True) -> list[datetime] | None:
     """Read If-Match or If-None-Match; None if there is none, or ``*``.
 
-    Tags that are not ours fit no version. A weak tag stands for the version that it was made of:
-    a proxy that compresses weakens it.
+    Tags that are not ours fit no version. A weak tag stands for the version that it was made of, a
+    proxy that compresses weakens it; not so for If-Match (RFC 9110, 13.1.1), without ``weak``.
     """
     if header is None or header.strip() == "*":
         return None
-    return [moments.from_number(int(found, 16)) for found in _TAG.findall(header)]
+    found = _TAG.findall(header)
+    return [moments.from_number(int(tag, 16)) for mark, tag in found if weak or not mark]
 
 
 def names(header: str | None, tag: str) -> bool:

@@ -6,8 +6,9 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.queue import MAX_ID
-from chalicelib.schemas import Batch, Created, TaskChanges, TaskPage, TaskView
-from chalicelib.web.call import LONGEST_WAIT, MERGE_PATCH
+from chalicelib.schemas import Batch, Created, TaskPage, TaskView
+from chalicelib.web.call import media_types
+from chalicelib.web.headers import KEY_PATTERN, LONGEST_WAIT
 from chalicelib.web.openapi import refusals, schemas
 from chalicelib.web.pages import scripts
 
@@ -30,10 +31,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "in": "header",
         "description": "A request that is repeated with its key is done once, and is answered as "
         "it was the first time.",
-        "schema": {
-            "type": "string",
-            "pattern": r'^("[ !#-\[\]-~]{1,255}"|[A-Za-z0-9._:+/=-]{1,255})$',
-        },
+        "schema": {"type": "string", "pattern": KEY_PATTERN},
     },
     "Prefer": {
         "name": "Prefer",
@@ -58,6 +56,14 @@ PARAMETERS: dict[str, dict[str, Any]] = {
 }
 
 HEADERS: dict[str, dict[str, Any]] = {
+    "Accept": {
+        "description": "The media types in which the body may be sent.",
+        "schema": {"type": "string"},
+    },
+    "Accept-Patch": {
+        "description": "The same, of a PATCH (RFC 5789).",
+        "schema": {"type": "string"},
+    },
     "ETag": {"description": "Of this version.", "schema": {"type": "string"}},
     "Idempotency-Replayed": {
         "description": "`true` where the request was answered before.",
@@ -133,12 +139,11 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
 
 
 def _body(model: type[BaseModel]) -> dict[str, Any]:
-    media_types = ["application/json", *([MERGE_PATCH] if model is TaskChanges else [])]
     content = {
         "schema": {"$ref": schemas.REF + model.__name__},
         "example": schemas.EXAMPLES[model.__name__],
     }
-    return {"required": True, "content": dict.fromkeys(media_types, content)}
+    return {"required": True, "content": dict.fromkeys(media_types(model), content)}
 
 
 def _responses(route: Route, routes: Sequence[Route]) -> dict[str, Any]:

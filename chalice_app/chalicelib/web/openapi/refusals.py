@@ -17,7 +17,13 @@ GATEWAY = {
     502: "the service gave API Gateway no answer",
     504: "the service gave API Gateway no answer in 29 seconds",
 }
-HEADERS = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-After"}
+HEADERS = {
+    401: ["WWW-Authenticate"],
+    403: ["WWW-Authenticate"],
+    415: ["Accept", "Accept-Patch"],
+    429: ["Retry-After"],
+    503: ["Retry-After"],
+}
 
 
 def statuses(route: Route) -> list[int]:
@@ -55,8 +61,9 @@ def _answer(status: int) -> dict[str, Any]:
     content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
     answer: dict[str, Any] = {"description": " ".join(told), "content": content}
     if status in HEADERS:
-        name = HEADERS[status]
-        answer["headers"] = {name: {"$ref": f"#/components/headers/{name}"}}
+        answer["headers"] = {
+            name: {"$ref": f"#/components/headers/{name}"} for name in HEADERS[status]
+        }
     return answer
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from chalicelib.registry import registry
+from chalicelib.schemas.rules import MOST_NAMED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,9 +46,15 @@ PROBLEM: dict[str, Any] = {
         "instance": {"description": "The path that was asked.", "type": "string"},
         "request_id": {"description": "As in the log.", "type": "string"},
         "current": {"$ref": REF + "Status"},
+        "unnamed": {
+            "description": "How many more broken rules there are than `errors` names.",
+            "type": "integer",
+            "minimum": 1,
+        },
         "errors": {
-            "description": "Each broken rule.",
+            "description": f"Each broken rule, or the first {MOST_NAMED} of them.",
             "type": "array",
+            "maxItems": MOST_NAMED,
             "items": {
                 "type": "object",
                 "required": ["detail"],
@@ -76,10 +83,15 @@ _SCOPE_WITHOUT_KEY = {
     "required": ["unique_scope"],
     "properties": {"unique_scope": {"type": "string"}, "unique_key": {"type": "null"}},
 }
+_NOTHING = {
+    "required": ["delay_seconds"],
+    "properties": {"delay_seconds": {"type": "null"}},
+    "maxProperties": 1,
+}
 #: The rules between fields.
 RULES: dict[str, dict[str, Any]] = {
     "NewTask": {"not": {"anyOf": [_TWO_TIMES, _SCOPE_WITHOUT_KEY]}},
-    "TaskChanges": {"not": _TWO_TIMES, "minProperties": 1},
+    "TaskChanges": {"not": {"anyOf": [_TWO_TIMES, _NOTHING]}, "minProperties": 1},
 }
 
 

@@ -165,13 +165,21 @@ class Client:
         """Give a failed or cancelled task new attempts; not sent again if it may have worked."""
         return calls.retry(self._transport, task_id)
 
-    def retry_many(self, *, limit: int | None = None, **filters: Unpack[RetryFilter]) -> Retried:
-        """Give new attempts to tasks that match, at most ``limit`` (1 to 1,000).
+    def retry_many(
+        self,
+        *,
+        limit: int | None = None,
+        cursor: str | None = None,
+        **filters: Unpack[RetryFilter],
+    ) -> Retried:
+        """Give new attempts to tasks that match, at most ``limit`` (1 to 1,000), oldest first.
 
-        Not sent again if it may have worked.
+        Where there may be more, go on with the ``next_cursor`` that came back as ``cursor``: what
+        failed again meanwhile is not met again. Not sent again if it may have worked.
         """
-        limited = {} if limit is None else {"limit": limit}
-        return calls.retry_many(self._transport, inputs.body({**filters, **limited}))
+        given = {"limit": limit, "cursor": cursor}
+        told = {name: value for name, value in given.items() if value is not None}
+        return calls.retry_many(self._transport, inputs.body({**filters, **told}))
 
     def update(self, task_id: int, *, etag: str | None = None, **changes: Unpack[Changes]) -> Task:
         """Change a task that waits; raises TaskChanged if ``etag`` is given and not the task's."""

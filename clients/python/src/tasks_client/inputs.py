@@ -34,13 +34,16 @@ class NewTask(TaskOptions, total=False):
 
 
 class Changes(TypedDict, total=False):
-    """What can be changed of a waiting task; None takes a value away."""
+    """What can be changed of a waiting task; None takes a value away.
+
+    A task without a ``run_at`` begins at once.
+    """
 
     title: str
     description: str | None
     payload: Mapping[str, Any] | None
-    tags: Sequence[str]
-    run_at: datetime
+    tags: Sequence[str] | None
+    run_at: datetime | None
     delay: float
     expires_at: datetime | None
 

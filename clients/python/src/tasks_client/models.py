@@ -70,6 +70,9 @@ class Task:
     run_at: datetime | None = field(repr=False)
     started_at: datetime | None = field(repr=False)
     finished_at: datetime | None = field(repr=False)
+    expires_at: datetime | None = field(repr=False)
+    cancel_requested_at: datetime | None = field(repr=False)
+    unique_key: str | None = field(repr=False)
     raw: Mapping[str, Any] = field(repr=False, compare=False)
     etag: str | None = field(default=None, repr=False, compare=False)
     existed: bool = field(default=False, repr=False, compare=False)
@@ -89,6 +92,7 @@ class Task:
             payload=raw.get("payload"),
             result=raw.get("result"),
             error=Failure.of(raw.get("error")),
+            unique_key=raw.get("unique_key"),
             created_at=datetime.fromisoformat(raw["created_at"]),
             **{name: _time(raw, name) for name in _TIMES},
             raw=raw,
@@ -107,7 +111,14 @@ class Task:
         return self.status == Status.COMPLETED
 
 
-_TIMES = ("updated_at", "run_at", "started_at", "finished_at")
+_TIMES = (
+    "updated_at",
+    "run_at",
+    "started_at",
+    "finished_at",
+    "expires_at",
+    "cancel_requested_at",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,15 +170,16 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Retried:
-    """The ids of tasks that were given new attempts; ``more`` if others were left."""
+    """The ids of tasks that were given new attempts; ``next_cursor`` if there may be more."""
 
     ids: tuple[int, ...]
     more: bool
+    next_cursor: str | None = None
 
     @classmethod
     def of(cls, raw: Mapping[str, Any]) -> Self:
         """Read the JSON; raises LookupError or TypeError if it is another."""
-        return cls(tuple(raw["ids"]), bool(raw["more"]))
+        return cls(tuple(raw["ids"]), bool(raw["more"]), raw.get("next_cursor"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,19 +40,34 @@ def each_until_final(
 ) -> list[Task]:
     """Return the tasks in the order asked; raises NotFinished after ``timeout`` seconds.
 
-    They are waited for one after the other, which takes no longer and needs few requests.
+    They are waited for one after the other, which takes no longer and needs few requests. When the
+    time is over, each of the others is looked at once more, to tell which are not finished.
     """
     deadline = _deadline(timeout)
     wanted = list(ids)
     done: list[Task] = []
+    late: list[NotFinished] = []
     counts: Counter[str] = Counter()
     on_progress(Progress.of(counts, len(wanted)))
     for task_id in wanted:
         left = None if timeout is None else max(0.0, deadline - clock.now())
-        done.append(until_final(transport, task_id, left))
+        try:
+            done.append(until_final(transport, task_id, left))
+        except NotFinished as error:
+            late.append(error)
+            continue
         counts[done[-1].status] += 1
         on_progress(Progress.of(counts, len(wanted)))
+    if late:
+        raise _together(late, len(wanted))
     return done
+
+
+def _together(late: list[NotFinished], asked: int) -> NotFinished:
+    if len(late) == 1:
+        return late[0]
+    tasks = [task for error in late for task in error.unfinished]
+    return NotFinished(f"{len(tasks)} of {asked} tasks are not finished", tasks)
 
 
 def tagged_until_final(

@@ -16,8 +16,9 @@ EPILOG = """\
 environment: TASKS_URL (the service's address), TASKS_KEY (an API key, if the service wants one),
 TASKS_TIMEOUT (seconds until a request that fails in passing is given up; 20).
 
-exit status: 0 done; 1 of wait: a task failed or was cancelled; 2 wrong use; 3 the service refused
-or could not be reached; 4 of wait: the time was over first; 130 interrupted."""
+exit status: 0 done; 1 of wait and create --wait: a task failed or was cancelled; 2 wrong use; 3 the
+service refused or could not be reached; 4 of wait and create --wait: the time was over first; 130
+interrupted."""
 
 
 def parser() -> argparse.ArgumentParser:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -18,17 +19,20 @@ if TYPE_CHECKING:
     from tasks_client import Client
     from tasks_client.cli.output import Output
 
-DONE, UNSUCCESSFUL, WRONG_USE, NOT_DONE = 0, 1, 2, 3
+DONE, UNSUCCESSFUL, WRONG_USE, NOT_DONE, NOT_IN_TIME = 0, 1, 2, 3, 4
 _NEW = ("description", "kind", "payload", "tags", "run_at", "delay", "expires_at")
 _UNIQUE = ("unique_key", "unique_scope", "idempotency_key")
 _FILTERS = ("status", "kind", "tag", "created_after", "created_before", "text")
 
 
 def create(client: Client, options: argparse.Namespace, output: Output) -> int:
-    """Create a task."""
+    """Create a task; if it was waited for, what became of it makes the status."""
     given = _given(options, (*_NEW, *_UNIQUE))
-    output.task(client.create(options.title, wait=options.wait, **given))
-    return DONE
+    task = client.create(options.title, wait=options.wait, **given)
+    output.task(task)
+    if not options.wait or task.succeeded:
+        return DONE
+    return UNSUCCESSFUL if task.is_final else NOT_IN_TIME
 
 
 def get(client: Client, options: argparse.Namespace, output: Output) -> int:
@@ -80,11 +84,25 @@ def retry(client: Client, options: argparse.Namespace, output: Output) -> int:
         return _complain("give IDs, or say which by --status, --kind, --tag, ...", WRONG_USE)
     if options.ids:
         return _each(options.ids, lambda task_id: output.task(client.retry(task_id)))
-    retried = client.retry_many(**given)
-    output.dump({"ids": list(retried.ids), "more": retried.more})
-    more = "; there are more: run it again" if retried.more else ""
-    output.say(f"{len(retried.ids)} retried{more}")
+    limit = given.pop("limit", None)
+    ids, cursor, more = _retry_pages(client, given, limit)
+    output.dump({"ids": ids, "more": more, "next_cursor": cursor})
+    output.say(f"{len(ids)} retried{'; there may be more' if more else ''}")
     return DONE
+
+
+def _retry_pages(
+    client: Client, given: dict[str, Any], limit: int | None
+) -> tuple[list[int], str | None, bool]:
+    ids: list[int] = []
+    cursor = None
+    while True:
+        left = None if limit is None else limit - len(ids)
+        retried = client.retry_many(**given, limit=left, cursor=cursor)
+        ids += retried.ids
+        cursor = retried.next_cursor
+        if cursor is None or len(ids) == limit:
+            return ids, cursor, retried.more
 
 
 def delete(client: Client, options: argparse.Namespace, _output: Output) -> int:
@@ -122,13 +140,18 @@ def _each(ids: Iterable[int], act: Callable[[int], Any]) -> int:
         try:
             act(task_id)
         except (IllegalMove, TaskNotFound) as error:  # the others' matter no less
-            status = _complain(f"task {task_id}: {_told(error)}", NOT_DONE)
+            status = _complain(_told(task_id, error), NOT_DONE)
     return status
 
 
-def _told(error: TasksError) -> str:
+def _told(task_id: int, error: TasksError) -> str:
+    # What the service says may name the task and its status; its wording is its own.
+    text = str(error)
     current = error.current if isinstance(error, IllegalMove) else None
-    return f"{error} It is {current}." if current else str(error)
+    if current and current not in text:
+        text += f" It is {current}."
+    named = re.search(rf"\btask {task_id}\b", text, re.IGNORECASE)
+    return text if named else f"task {task_id}: {text}"
 
 
 def _complain(text: str, status: int) -> int:

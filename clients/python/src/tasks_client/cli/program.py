@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 from tasks_client import Client, NotFinished, TasksError
 from tasks_client.cli import commands
 from tasks_client.cli.arguments import parser
+from tasks_client.cli.commands import NOT_DONE, NOT_IN_TIME, WRONG_USE
 from tasks_client.cli.output import Output, printable
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-WRONG_USE, NOT_DONE, NOT_IN_TIME = 2, 3, 4
 PATIENCE = 20.0  # seconds; somebody waits at the terminal
 
 

@@ -1,0 +1,114 @@
+"""What a stage should be, by the files that it is deployed from."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from chalice.constants import VPC_ATTACH_POLICY
+
+from chalicelib.chalice_cli import options
+from chalicelib.chalice_cli import stage as stages
+from localdev.errors import StackError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from chalicelib.settings import Settings
+
+API = "api_handler"
+#: The functions that are restored from snapshots, where a stage has them.
+_SNAPPED = (API, "worker")
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A stage, as .chalice/ has it; ``chalice`` is that folder."""
+
+    stage: str
+    region: str
+    chalice: Path
+
+    def check(self) -> None:
+        """Raise StackError unless there is such a stage."""
+        known = self._config()["stages"]
+        if self.stage not in known:
+            raise StackError(
+                f"there is no stage {self.stage} in .chalice/config.json; "
+                f"there are {', '.join(known)}"
+            )
+
+    @property
+    def functions(self) -> dict[str, str]:
+        """The name in AWS of each function, by its short name."""
+        short = self._config()["stages"][self.stage]["lambda_functions"]
+        return {name: f"tasks-{self.stage}{_suffix(name)}" for name in short}
+
+    @property
+    def log_days(self) -> int:
+        """Days that logs are kept."""
+        return int(self._config()["log_retention_in_days"])
+
+    @property
+    def alarms(self) -> list[str]:
+        """The names of the alarms."""
+        return [
+            str(one["Properties"]["AlarmName"])
+            for one in self._resources().values()
+            if one.get("Type") == "AWS::CloudWatch::Alarm"
+        ]
+
+    @property
+    def endpoint_type(self) -> str:
+        """The type of the API's endpoint."""
+        return str(self._resources()["RestAPI"]["Properties"]["EndpointConfiguration"]["Type"])
+
+    @property
+    def options(self) -> options.Options:
+        """What the stage has besides."""
+        config = self._config()
+        return options.Options.model_validate(config | config["stages"][self.stage])
+
+    def qualifier(self, short: str) -> str | None:
+        """Return the alias by which a function is invoked, if it has one."""
+        return options.ALIAS if self.options.snapstart and short in _SNAPPED else None
+
+    def rights(self, name: str, settings: Settings, *, in_vpc: bool) -> list[dict[str, Any]]:
+        """Return the statements that a function's policy has, filled in."""
+        config = self._config()["stages"][self.stage]["lambda_functions"][name]
+        policy = self._read(config["iam_policy_file"])
+        told = {
+            "STAGE": self.stage,
+            "QUEUE_NAME": settings.queue_name,
+            "DATABASE_SECRET_ARN": settings.database_secret_arn,
+        }
+        if not self.options.aurora:  # there the user's ARN is known to the stack alone
+            told |= self.options.names(settings)
+        filled = {token: value for token, value in told.items() if value}
+        found = stages.granted(policy["Statement"], filled)
+        return [*found, VPC_ATTACH_POLICY] if in_vpc else found
+
+    def deploy(self, *more: str) -> str:
+        """Return the command that deploys the stage."""
+        return " ".join(["scripts/deploy.sh", self.stage, "--region", self.region, *more])
+
+    def _config(self) -> dict[str, Any]:
+        return self._read("config.json")
+
+    def _resources(self) -> dict[str, Any]:
+        filled = stages.filled(self._read("resources.json"), {"STAGE": self.stage})
+        return dict(filled["Resources"])
+
+    def _read(self, name: str) -> dict[str, Any]:
+        return dict(json.loads((self.chalice / name).read_text(encoding="utf-8")))
+
+
+def environ_of(function: dict[str, Any], region: str) -> dict[str, str]:
+    """Return the environment that a function is told, as far as settings are read from it."""
+    told = function.get("Environment", {}).get("Variables", {})
+    return {"AWS_REGION": region, **{str(name): str(value) for name, value in told.items()}}
+
+
+def _suffix(name: str) -> str:
+    return "" if name == API else f"-{name}"
