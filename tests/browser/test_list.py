@@ -125,6 +125,40 @@ def test_a_task_that_is_not_there_is_told(visit: Callable[..., Visit]) -> None:
         see(page, words)
 
 
+def test_more_than_one_request_takes_are_tried_again_from_place_to_place(
+    visit: Callable[..., Visit],
+) -> None:
+    visitor = visit("#/tasks?status=failed&text=invoice")
+    page = visitor.page
+    page.get_by_role("button", name="Try all failed ones again").wait_for()
+    bodies = []
+    answers = [
+        {"ids": [1, 2], "more": True, "next_cursor": "after-2-2"},
+        {"ids": [], "more": True, "next_cursor": "after-3-3"},
+        {"ids": [4], "more": False, "next_cursor": None},
+    ]
+
+    def answer(route: Any) -> None:
+        bodies.append(route.request.post_data_json)
+        route.fulfill(json=answers[len(bodies) - 1])
+
+    page.route("**/tasks/retry", answer)
+    page.get_by_role("button", name="Try all failed ones again").click()
+    page.get_by_role("button", name="Try 3 again").click()
+    see(page, "3 were given new attempts.")
+    assert [body.get("cursor") for body in bodies] == [None, "after-2-2", "after-3-3"]
+    assert {(body["status"], body["text"]) for body in bodies} == {("failed", "invoice")}
+
+
+def test_a_page_on_which_nothing_fits_leads_to_older_ones(visit: Callable[..., Visit]) -> None:
+    page = visit("docs/viewer.js").page
+    told = {"items": [], "next_cursor": "before-2-2"}
+    page.route("**/tasks?text=rare&limit=50", lambda route: route.fulfill(json=told))
+    page.goto(f"{page.url.removesuffix('docs/viewer.js')}#/tasks?text=rare")
+    see(page, "there are older ones")
+    assert "cursor=before-2-2" in page.get_by_role("link", name="Older tasks").get_attribute("href")
+
+
 MANY = """
 insert into tasks (title, status, attempt, tags, error, created_at, updated_at, started_at,
                    finished_at)

@@ -6,37 +6,47 @@ import { button, el, put } from "./dom.js";
 import { shown } from "./problem.js";
 
 const MOST = 1000; // with one request
-let last = null; // what the last one did, while its filter is shown
+
+// What the last one did, while its filter is shown: it outlives the list that it was started from.
+const outcome = el("span", { role: "status" });
+let shownFor = "";
 
 /** Offer to try again what is shown, where it is failed or cancelled; `done` is called afterwards. */
 export function retryMany(query, many, more, done, signal) {
   const { status } = query;
   if (status !== "failed" && status !== "cancelled") {
-    last = null;
     return null;
   }
   const filter = Object.fromEntries(
     Object.entries(query).filter(([name, value]) => value && name !== "cursor"));
   const words = JSON.stringify(filter);
-  if (last && last.words !== words) last = null;
-  const outcome = el("span", { role: "status" }, last?.text ?? "");
-  if (!many) return last && el("div", { class: "many" }, outcome);
+  if (shownFor !== words) put(outcome);
+  shownFor = words;
+  if (!many && !more) return el("div", { class: "many" }, outcome);
   const press = async () => {
     const count = await amount(filter, query.cursor, many, more, signal);
     const question = `${count} ${status === "failed" ? "failed" : "cancelled"} ${count === "1" ? "task" : "tasks"} ` +
-      `${count === "1" ? "fits" : "fit"} the filter that is shown. With one request up to ` +
-      `${MOST.toLocaleString("en")} get new attempts, the oldest first, and begin at once.`;
+      `${count === "1" ? "fits" : "fit"} the filter that is shown. They get new attempts, the oldest first, ` +
+      "and begin at once.";
     if (!(await confirm("Try these again?", question, `Try ${count} again`))) return;
+    let given = 0;
+    let cursor;
+    const tell = (rest) => put(outcome,
+      `${given.toLocaleString("en")} ${given === 1 ? "was" : "were"} given new attempts${rest}`);
     try {
-      const { body } = await call("POST", "tasks/retry", { body: { ...filter, limit: MOST }, signal });
-      const given = body.ids.length.toLocaleString("en");
-      last = { words, text: `${given} ${body.ids.length === 1 ? "was" : "were"} given new attempts` +
-        `${body.more ? "; there are more." : "."}` };
-      put(outcome, last.text);
-      done();
+      // From place to place, so that what fails again meanwhile is not met again.
+      do {
+        const { body } = await call("POST", "tasks/retry", { body: { ...filter, limit: MOST, cursor }, signal });
+        given += body.ids.length;
+        cursor = body.more ? body.next_cursor ?? undefined : undefined;
+        tell(cursor ? " so far …" : ".");
+      } while (cursor);
     } catch (error) {
-      if (!signal.aborted) put(outcome, shown(error));
+      if (signal.aborted) return;
+      tell(given ? ", then it went wrong:" : ":");
+      outcome.append(shown(error));
     }
+    done();
   };
   return el("div", { class: "many" }, button(`Try all ${status} ones again …`, press), " ", outcome);
 }

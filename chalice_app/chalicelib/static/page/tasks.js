@@ -35,8 +35,8 @@ export function tasks(view, { query: asked }) {
     const { items, next_cursor: next } = found.body;
     show(body, rows, items, now);
     table.hidden = items.length === 0;
-    redraw(empty, items.length ? null : now, () => [items.length ? null : nothing(now)]);
     const more = next !== null;
+    redraw(empty, items.length ? null : [now, more], () => [items.length ? null : nothing(now, more)]);
     redraw(many, [now, items.length, more], () => [retryMany(now, items.length, more, wake, view.signal)]);
     redraw(pages, [now, next], () => around(now, next));
     // What is older than a page does not change by new tasks.
@@ -85,7 +85,9 @@ function reason({ error }) {
   return error && el("p", { class: "reason" }, error.class ? `${error.class}: ` : "", error.message ?? error.code);
 }
 
-function nothing(query) {
+function nothing(query, more) {
+  // The service looks at a bounded number of tasks for one page.
+  if (more) return el("p", { class: "empty" }, "None of the tasks that were looked at fits this filter; there are older ones.");
   const filtered = Object.entries(query).some(([name, value]) => name !== "cursor" && value);
   if (query.cursor) {
     return el("p", { class: "empty" }, "There is nothing more. ",
