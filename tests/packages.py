@@ -30,7 +30,12 @@ def configuration(**stages: dict[str, Any]) -> dict[str, Any]:
         for name, limit in limits.items()
     }
     functions["admin"]["lambda_memory_size"] = 512
-    environ = {"QUEUE_NAME": "interview-queue-prod", "TRACING": "xray", **DATABASE}
+    environ = {
+        "QUEUE_NAME": "interview-queue-prod",
+        "TRACING": "xray",
+        "METRICS": "emf",
+        **DATABASE,
+    }
     whole = {"dev": {}, "prod": {"environment_variables": environ}, **stages}
     return {
         "version": "2.0",

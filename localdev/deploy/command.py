@@ -129,8 +129,8 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="of the template: AlarmTopicArn, ApiRateLimit, ApiBurstLimit, AuroraMinCapacity, "
-        "AuroraMaxCapacity, AuroraZoneA, AuroraZoneB; kept from then on",
+        help="of the template: AlarmTopicArn, Dashboard, ApiRateLimit, ApiBurstLimit, "
+        "AuroraMinCapacity, AuroraMaxCapacity, AuroraZoneA, AuroraZoneB; kept from then on",
     )
     _add_switches(add)
     return parser

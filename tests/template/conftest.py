@@ -70,6 +70,8 @@ CONFIGURED: dict[str, dict[str, Any]] = {
             "QUEUE_NAME": "interview-queue-test",
             "DATABASE_SECRET_ARN": ARN.replace("us-east-1", "eu-west-1"),
             "DATABASE_TLS": "rds",
+            "METRICS": "emf",
+            "METRICS_STAGE": "prod",  # as a copy of the block might say
         },
     },
     # With a database of its own.

@@ -1,9 +1,9 @@
 """What differs from stage to stage: Chalice reads policies and templates as they are written.
 
 In them stand, for what config.json or a setting's default says of the stage: ``${STAGE}``,
-``${QUEUE_NAME}``, ``${VISIBILITY_TIMEOUT}``, ``${MAX_RECEIVE_COUNT}``, and where the stage has them
-``${DATABASE_SECRET_ARN}`` and ``${DATABASE_USER_ARN}``; and for what every alarm does,
-``${ALARM_ACTIONS}``. No other setting is known there.
+``${QUEUE_NAME}``, ``${VISIBILITY_TIMEOUT}``, ``${MAX_RECEIVE_COUNT}``, ``${METRICS_NAMESPACE}``,
+and where the stage has them ``${DATABASE_SECRET_ARN}`` and ``${DATABASE_USER_ARN}``; and for what
+every alarm does, ``${ALARM_ACTIONS}``. No other setting is known there.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from chalicelib.settings import Settings
 
 #: What app.py declares by; a function would have another value than its mapping.
 _DECLARED = ("queue_name", "batch_size", "batch_window", "maximum_concurrency")
+#: Settings that policies and templates name, whatever the stage's options are.
+_FILLED_IN = ("queue_name", "visibility_timeout", "max_receive_count", "metrics_namespace")
 #: Lambda's mark: what is unsafe there is not deployed.
 _IN_LAMBDA = {"AWS_LAMBDA_FUNCTION_NAME": "any"}
 _TOKEN = re.compile(r"\$\{([A-Z_]+)\}")
@@ -57,10 +59,24 @@ def mend_template(package: Any) -> None:
             told = Settings.from_env(chosen.environ(config.environment_variables))
             capacity.fit(template["Parameters"], *capacity.connections(config, chosen, told))
         whole = filled(template, known)
+        for resource in whole["Resources"].values():
+            if resource["Type"] == "AWS::CloudWatch::Dashboard":
+                _as_text(resource["Properties"])
         template.clear()
         template.update(whole)
 
     merger.process = merging
+
+
+def mend_environment(configuration: Any) -> None:
+    """Mend ``chalice.config``, so that each function is told the stage that it is of."""
+    whole = configuration.Config
+    told = whole.environment_variables
+
+    def telling(self: Any) -> dict[str, str]:
+        return {**told.fget(self), "METRICS_STAGE": self.chalice_stage}
+
+    whole.environment_variables = property(telling)
 
 
 def mend_logs(appgraph: Any) -> None:
@@ -96,10 +112,8 @@ def names(config: Any) -> dict[str, Any]:
             )
     _check(config, refusals.of_settings(config, chosen, told))
     return {
+        **{name.upper(): getattr(told, name) for name in _FILLED_IN},
         "STAGE": config.chalice_stage,
-        "QUEUE_NAME": told.queue_name,
-        "VISIBILITY_TIMEOUT": told.visibility_timeout,
-        "MAX_RECEIVE_COUNT": told.max_receive_count,
         "ALARM_ACTIONS": _ALARM_ACTIONS,
         **chosen.names(told),
     }
@@ -117,6 +131,11 @@ def granted(statements: list[Any], known: dict[str, Any]) -> list[Any]:
         for one in statements
         if known.keys() >= set(_TOKEN.findall(json.dumps(one)))
     ]
+
+
+def _as_text(dashboard: dict[str, Any]) -> None:
+    # CloudFormation takes text; as JSON in JSON nobody could read it.
+    dashboard["DashboardBody"] = {"Fn::Sub": json.dumps(dashboard["DashboardBody"])}
 
 
 def filled(part: Any, known: dict[str, Any]) -> Any:
