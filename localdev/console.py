@@ -42,6 +42,7 @@ _KNOWN = {
     "not_marked_unsent": ("!", _YELLOW, "tasks not marked; they are sent again later"),
     "queue_refused": ("!", _YELLOW, "SQS refused part of a call"),
     "queue_not_told": ("!", _YELLOW, "SQS not told when messages are to come back"),
+    "queue_depth_unknown": ("!", _YELLOW, "SQS not asked how full the queues are"),
     "queue_call_failed": ("!", _YELLOW, "SQS not told what became of messages"),
     "sweep_without_queue": ("!", _YELLOW, "sweep went on without SQS"),
     "sweep_finished": ("·", _GREY, "sweep finished"),

@@ -12,8 +12,10 @@ import pytest
 
 from chalicelib.access import ANYBODY
 from chalicelib.db import named_statements
+from chalicelib.service.stats import COUNT_LIMIT, SAMPLE
 from chalicelib.store import health
 from chalicelib.store.clients import MOST_LOOKED_AT
+from chalicelib.task import Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -235,6 +237,40 @@ def test_a_search_reads_no_more_where_another_tenant_has_what_it_looks_for(
     )
     table.execute("delete from tasks where tenant = 'third'")
     assert abs(theirs - nobodys) <= 3
+
+
+STATS = {
+    **ANYBODY.proof(),
+    "minutes": 60,
+    "most": COUNT_LIMIT,
+    "sample": SAMPLE,
+    "statuses": [*map(str, Status)],
+}
+
+
+def test_statistics_read_no_more_than_what_they_count(table: Any) -> None:
+    """All of the million have finished within the window, and half of them are counted in none."""
+    pages, _, plan = explained(table, "read_stats", **STATS)
+    assert "'Node Type': 'Seq Scan', 'Parent Relationship': 'Outer', 'Relation Name'" not in plan
+    # At most four counts end at the limit, with some hundred entries to a page of an index.
+    assert pages < 4 * COUNT_LIMIT / 100
+
+
+def test_statistics_without_any_statistics_of_the_planners(
+    new_database: Callable[[str | None], str], template_url: str
+) -> None:
+    """Sixty minutes are no sixty walks through the table."""
+    connection = psycopg2.connect(new_database(template_url))
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute("alter table tasks set (autovacuum_enabled = off)")
+        cursor.execute(FILL, {"rows": 20_000})
+        cursor.execute("select pg_relation_size('tasks') / 8192")
+        [(whole,)] = cursor.fetchall()
+        pages, _, _ = explained(cursor, "read_stats", **STATS)
+    connection.close()
+    # What is not vacuumed is looked up in the table, entry by entry.
+    assert pages < 20 * whole
 
 
 KEYED = """

@@ -32,7 +32,10 @@ FUNCTIONS = {
 }
 #: What each function asks of the task queue and of the dead-letter queue.
 ON_QUEUES = {
-    "APIHandler": ("GetQueueUrl SendMessage", ""),
+    "APIHandler": (
+        "GetQueueUrl GetQueueAttributes SendMessage",
+        "GetQueueUrl GetQueueAttributes",
+    ),
     "Worker": (
         "GetQueueUrl GetQueueAttributes ReceiveMessage DeleteMessage ChangeMessageVisibility",
         "GetQueueUrl SendMessage",

@@ -1,4 +1,4 @@
-"""Hands stored tasks to the queue."""
+"""Hands stored tasks to the queue, and tells how full it is."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from chalicelib.errors import EnqueueFailed, QueueUnavailable, StoreUnavailable
+from chalicelib.schemas import Depths
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,6 +51,15 @@ class Post:
             self._queue.send(letters)
         except QueueUnavailable as error:
             self._mark(error)
+
+    def depths(self) -> Depths:
+        """Return about how many messages there are; null where SQS does not tell."""
+        try:
+            tasks = self._queue.depth()
+            return Depths(tasks=tasks, dead_letters=self._queue.letters.depth())
+        except QueueUnavailable as error:
+            logger.warning("queue_depth_unknown", exc_info=error)
+            return Depths(tasks=None, dead_letters=None)
 
     def _near(self, found: Sequence[Found]) -> list[Letter]:
         return [one.letter() for one in found if one.wait <= self._settings.send_ahead]

@@ -20,6 +20,7 @@ from chalicelib.service.attempts import attempts_of
 from chalicelib.service.checks import check_new, check_payload
 from chalicelib.service.kinds import kinds_of
 from chalicelib.service.paging import page, read_cursor, write_cursor
+from chalicelib.service.stats import read_stats
 from chalicelib.service.waiting import wait_until
 from chalicelib.task import FINAL
 
@@ -29,7 +30,15 @@ if TYPE_CHECKING:
 
     from chalicelib.access import Scope
     from chalicelib.registry import Registry
-    from chalicelib.schemas import ListQuery, NewBatch, NewTask, RetryMany, TaskChanges
+    from chalicelib.schemas import (
+        ListQuery,
+        NewBatch,
+        NewTask,
+        RetryMany,
+        Stats,
+        StatsQuery,
+        TaskChanges,
+    )
     from chalicelib.service.posting import Post
     from chalicelib.store import ClientStore, Creation, Found, Versions
 
@@ -98,6 +107,10 @@ class TaskService:
         filters = query.model_dump(exclude={"cursor", "limit"})
         found, stopped = self._store.list_tasks(before=before, limit=query.limit + 1, **filters)
         return page(found, query.limit, stopped)
+
+    def stats(self, query: StatsQuery) -> Stats:
+        """Return how the tasks stand, and what became of them in the minutes that are asked for."""
+        return read_stats(self._store, query.minutes, self._post.depths)
 
     def update(self, task_id: int, changes: TaskChanges, *, versions: Versions = None) -> TaskView:
         """Change a task that waits, if it still has one of the ``versions`` (None: any).
