@@ -15,11 +15,14 @@ from chalicelib.errors import InvalidRequest, KeyNotFound, ServiceError, StoreUn
 from chalicelib.runtime import Runtime
 from chalicelib.settings import Settings
 from localdev import state
+from localdev.aws import names
 from localdev.errors import StackError
 from localdev.processes import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from localdev.aws.invoke import Raised
 
 PATIENCE = 10  # seconds
 _EPILOG = """\
@@ -68,22 +71,23 @@ def ask_stage(stage: str, region: str | None, event: dict[str, Any]) -> dict[str
     from botocore.config import Config  # noqa: PLC0415
     from botocore.exceptions import BotoCoreError, ClientError, ReadTimeoutError  # noqa: PLC0415
 
-    function = f"tasks-{stage}-admin"
+    from localdev.aws.invoke import Raised, invoke  # noqa: PLC0415
+
+    function = names.function(stage, "admin")
     # Asked once: a second time could make a second key.
     config = Config(connect_timeout=5, read_timeout=30, retries={"total_max_attempts": 1})
     try:
         client = boto3.client("lambda", region_name=region, config=config)
-        answer = client.invoke(FunctionName=function, Payload=json.dumps(event).encode())
-        told = json.loads(answer["Payload"].read())
+        answer = invoke(client, function, event)
     except ClientError as error:
         raise StackError(_refused(function, error.response["Error"])) from None
     except ReadTimeoutError:
         raise StackError(f"{function} did not answer; look with list what it did") from None
     except BotoCoreError as error:
         raise StackError(f"{function} could not be asked: {error}") from None
-    if answer.get("FunctionError"):
-        raise StackError(_failed(function, told))
-    return dict(told)
+    if isinstance(answer, Raised):
+        raise StackError(_failed(function, answer))
+    return answer
 
 
 def _refused(function: str, error: Any) -> str:
@@ -92,11 +96,10 @@ def _refused(function: str, error: Any) -> str:
     return f"AWS refused to invoke {function}: {error['Code']}: {error['Message']}"
 
 
-def _failed(function: str, told: dict[str, Any]) -> str:
-    kind, message = told.get("errorType"), str(told.get("errorMessage"))
-    if kind in {one.__name__ for one in (InvalidRequest, KeyNotFound, StoreUnavailable)}:
-        return message
-    return f"{function} failed; its log says more: {kind}: {message}"
+def _failed(function: str, told: Raised) -> str:
+    if told.kind in {one.__name__ for one in (InvalidRequest, KeyNotFound, StoreUnavailable)}:
+        return told.message
+    return f"{function} failed; its log says more: {told}"
 
 
 def _event(options: argparse.Namespace) -> dict[str, Any]:

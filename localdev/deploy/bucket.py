@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from localdev.deploy.aws import refusals
+from localdev.aws.account import refusals
 
 if TYPE_CHECKING:
-    from localdev.deploy.aws import Aws
+    from localdev.aws.account import Aws
 
 _GONE = {"404", "NoSuchBucket", "NoSuchKey"}
 #: S3 takes this region by not being told it.

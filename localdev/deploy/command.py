@@ -16,7 +16,9 @@ import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from localdev.deploy import aws, package
+from localdev.aws import account as accounts
+from localdev.aws import names
+from localdev.deploy import package
 from localdev.deploy.bucket import Bucket
 from localdev.deploy.functions import Migrator
 from localdev.deploy.stack import Stack
@@ -38,7 +40,7 @@ def main(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
     parameters = dict(_pair(text) for text in options.parameter)
     package.check_stage(APP, options.stage)
-    account = aws.connect(options.region)
+    account = accounts.connect(options.region)
     _say(f"deploying stage {options.stage} to account {account.account}, {account.region}")
     with tempfile.TemporaryDirectory() as name:
         made = package.make(APP, options.stage, Path(name), os.environ, account.region)
@@ -52,7 +54,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def deploy(
-    account: aws.Aws,
+    account: accounts.Aws,
     options: argparse.Namespace,
     made: package.Package,
     parameters: dict[str, str],
@@ -67,7 +69,7 @@ def deploy(
     name = f"{options.stage}/{hashlib.sha256(template).hexdigest()}.json"
     bucket.keep(name, template)
     _say(f"uploaded {uri}")
-    stack, migrator = Stack(account, f"tasks-{options.stage}"), Migrator(account, options.stage)
+    stack, migrator = Stack(account, names.stem(options.stage)), Migrator(account, options.stage)
     if options.migrate and stack.exists():
         # First: old code works on a newer schema, new code does not work on an older one.
         migrator.renew(bucket.name, key)

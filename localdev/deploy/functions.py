@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import WaiterError
 
-from localdev.deploy.aws import refusals
+from localdev.aws import names
+from localdev.aws.account import refusals
+from localdev.aws.invoke import Raised, invoke
 from localdev.errors import StackError
 
 if TYPE_CHECKING:
-    from localdev.deploy.aws import Aws
+    from localdev.aws.account import Aws
 
 
 class Migrator:
@@ -19,7 +20,7 @@ class Migrator:
 
     def __init__(self, aws: Aws, stage: str) -> None:
         """Take the stage; nothing is asked yet."""
-        self.name = f"tasks-{stage}-migrate"
+        self.name = names.function(stage, "migrate")
         self._api = aws.functions
 
     def renew(self, bucket: str, key: str) -> None:
@@ -34,11 +35,7 @@ class Migrator:
     def migrate(self) -> list[str]:
         """Bring the schema up to date and return the names of the files that were applied."""
         with refusals(f"invoke {self.name}"):
-            answer = self._api.invoke(FunctionName=self.name, Payload=b"{}")
-        told: Any = json.loads(answer["Payload"].read())
-        if answer.get("FunctionError"):
-            raise StackError(
-                f"{self.name} failed, and the schema is as it was: "
-                f"{told.get('errorType')}: {told.get('errorMessage')}"
-            )
-        return list(told.get("applied", ()))
+            answer = invoke(self._api, self.name, {})
+        if isinstance(answer, Raised):
+            raise StackError(f"{self.name} failed, and the schema is as it was: {answer}")
+        return list(answer.get("applied", ()))

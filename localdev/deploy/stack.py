@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from localdev.deploy.aws import refusals
+from localdev.aws.account import refusals
 from localdev.errors import StackError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from localdev.deploy.aws import Aws
+    from localdev.aws.account import Aws
 
 CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
 PATIENCE = 30 * 60  # seconds that a change of the stack may take

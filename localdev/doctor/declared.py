@@ -10,6 +10,7 @@ from chalice.constants import VPC_ATTACH_POLICY
 
 from chalicelib.chalice_cli import options
 from chalicelib.chalice_cli import stage as stages
+from localdev.aws import names
 from localdev.errors import StackError
 
 if TYPE_CHECKING:
@@ -17,9 +18,8 @@ if TYPE_CHECKING:
 
     from chalicelib.settings import Settings
 
-API = "api_handler"
 #: The functions that are restored from snapshots, where a stage has them.
-_SNAPPED = (API, "worker")
+_SNAPPED = (names.API, "worker")
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Declared:
     def functions(self) -> dict[str, str]:
         """The name in AWS of each function, by its short name."""
         short = self._config()["stages"][self.stage]["lambda_functions"]
-        return {name: f"tasks-{self.stage}{_suffix(name)}" for name in short}
+        return {name: names.function(self.stage, name) for name in short}
 
     @property
     def log_days(self) -> int:
@@ -108,7 +108,3 @@ def environ_of(function: dict[str, Any], region: str) -> dict[str, str]:
     """Return the environment that a function is told, as far as settings are read from it."""
     told = function.get("Environment", {}).get("Variables", {})
     return {"AWS_REGION": region, **{str(name): str(value) for name, value in told.items()}}
-
-
-def _suffix(name: str) -> str:
-    return "" if name == API else f"-{name}"

@@ -14,7 +14,7 @@ import pytest
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
 
-from localdev.deploy import aws as accounts
+from localdev.aws import account as accounts
 from localdev.deploy import command, package
 from localdev.deploy.bucket import Bucket
 from localdev.deploy.functions import Migrator
