@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 
 READY_WITHIN = 60.0  # seconds
 _EPILOG = """\
-The schema is migrated first, by the new code; old code works on it meanwhile. Run it again after
-whatever went wrong: what is done already is not done twice.
+What would change is found out first, then the schema is migrated by the new code (old code works on
+it meanwhile), then the stack changes. Run it again after whatever went wrong: what is done already
+is not done twice.
 """
 
 
@@ -70,15 +71,40 @@ def deploy(
     bucket.keep(name, template)
     _say(f"uploaded {uri}")
     stack, migrator = Stack(account, names.stem(options.stage)), Migrator(account, options.stage)
-    if options.migrate and stack.exists():
-        # First: old code works on a newer schema, new code does not work on an older one.
-        migrator.renew(bucket.name, key)
-        _tell_migration(migrator.migrate())
-    changed = stack.change(bucket.url(name), parameters, may_release=options.release_database)
+    change = stack.prepare(
+        bucket.url(name),
+        parameters,
+        may_release=options.release_database,
+        repair=options.repair,
+    )
+    if options.migrate and not change.new:
+        with change.dropped_on_failure():
+            if _can_migrate_first(stack, migrator, made, repair=options.repair):
+                migrator.renew(made.template, bucket.name, key)
+                _tell_migration(migrator.migrate())
+    changed = stack.carry_out(change)
     _say(f"the stack {stack.name} is {'changed' if changed else 'up to date'}")
     if options.migrate:
         _tell_migration(migrator.migrate())
     return stack.outputs()["EndpointURL"]
+
+
+def _can_migrate_first(
+    stack: Stack, migrator: Migrator, made: package.Package, *, repair: bool
+) -> bool:
+    # Old code works on a newer schema, new code does not work on an older one; so first, if it can.
+    if not migrator.exists():
+        if not repair:
+            raise StackError(
+                f"the stack {stack.name} has lost {migrator.name}; say --repair, and it is made "
+                "again, with whatever else was deleted or changed by hand"
+            )
+        _say(f"{migrator.name} is made again first; then the schema is migrated")
+        return False
+    if migrator.moves(stack.template(), made.template):
+        _say("the database is reached in another way from now on; it is migrated after the stack")
+        return False
+    return True
 
 
 def wait_until_ready(url: str, within: float = READY_WITHIN) -> None:
@@ -149,5 +175,10 @@ def _add_switches(add: Callable[..., object]) -> None:
         "--release-database",
         action="store_true",
         help="let a database leave the stack; deletion protection keeps it in the account",
+    )
+    add(
+        "--repair",
+        action="store_true",
+        help="also undo what was changed or deleted by hand (a drift-aware change set)",
     )
     add("--no-wait", dest="wait", action="store_false", help="do not ask the API whether it is up")
