@@ -150,7 +150,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--region", help="default as boto3 finds it")
     add(
         "--bucket",
-        help="keeps the packages; default tasks-packages-ACCOUNT-REGION, made if missing",
+        help="keeps the packages; default tasks-packages-ACCOUNT-REGION, which is made if missing",
     )
     add(
         "--parameter",

@@ -74,11 +74,10 @@ class Migrator:
     def _environ(self, told: dict[str, Any]) -> dict[str, str]:
         found = self._api.get_function_configuration(FunctionName=self.name)
         had = found.get("Environment", {}).get("Variables", {})
-        settled = {name: value if isinstance(value, str) else None for name, value in told.items()}
         return {
-            name: value if value is not None else had[name]
-            for name, value in settled.items()
-            if value is not None or name in had
+            name: value if isinstance(value, str) else had[name]
+            for name, value in told.items()
+            if isinstance(value, str) or name in had
         }
 
     def _settle(self) -> None:

@@ -93,6 +93,10 @@ class Declared:
         """Return the command that deploys the stage."""
         return " ".join(["scripts/deploy.sh", self.stage, "--region", self.region, *more])
 
+    def repair(self) -> str:
+        """Return the command that makes the stage what it was declared, whoever changed it."""
+        return self.deploy("--repair")
+
     def _config(self) -> dict[str, Any]:
         return self._read("config.json")
 

@@ -215,11 +215,14 @@ def test_a_stage_that_lost_its_migrator_is_told_of_the_repair(
     assert said[-2] == "migrated: 0001_x.sql"
 
 
+@pytest.mark.parametrize("interrupted", [False, True])
 def test_the_bucket_is_private_encrypted_and_takes_no_call_without_tls(
-    aws: Aws, deploy: Callable[..., list[str]]
+    aws: Aws, deploy: Callable[..., list[str]], *, interrupted: bool
 ) -> None:
-    deploy()
     s3 = aws.client("s3")
+    if interrupted:
+        s3.create_bucket(Bucket=BUCKET)
+    deploy()
     blocked = s3.get_public_access_block(Bucket=BUCKET)["PublicAccessBlockConfiguration"]
     assert set(blocked.values()) == {True}
     (rule,) = s3.get_bucket_encryption(Bucket=BUCKET)["ServerSideEncryptionConfiguration"]["Rules"]
@@ -475,6 +478,14 @@ def test_a_bucket_that_belongs_to_another_is_not_written_to(stubbed: Stubbed) ->
     stubbed.refuses("s3", "head_bucket", "403", "Forbidden")
     with pytest.raises(StackError, match=f"open the bucket tasks-packages-{ACCOUNT}-eu-west-1"):
         Bucket(stubbed.account, None).ensure()
+
+
+def test_a_bucket_that_was_named_is_not_touched_and_not_made(stubbed: Stubbed) -> None:
+    stubbed.answers("s3", "head_bucket", {})
+    assert Bucket(stubbed.account, "ours").ensure() is False
+    stubbed.refuses("s3", "head_bucket", "404")
+    with pytest.raises(StackError, match="there is no bucket ours; make it"):
+        Bucket(stubbed.account, "ours").ensure()
 
 
 def test_the_template_is_read_from_the_bucket_in_its_own_region(stubbed: Stubbed) -> None:
