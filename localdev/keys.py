@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from localdev.aws.invoke import Raised
 
-PATIENCE = 10  # seconds
+#: Seconds to wait for a database, and for the function of a stage.
+PATIENCE, STAGE_PATIENCE = 10, 30
 _EPILOG = """\
 The key alone goes to standard output, what is said about it to standard error:
   KEY=$(scripts/keys.sh create --tenant acme --name billing)
@@ -67,33 +68,25 @@ def ask_database(url: str, event: dict[str, Any]) -> dict[str, Any]:
 def ask_stage(stage: str, region: str | None, event: dict[str, Any]) -> dict[str, Any]:
     """Have the stage's function ``admin`` do it and return its answer. Raises StackError."""
     # In the function: it takes 0.3 s to import, and the running stack needs none of it.
-    import boto3  # noqa: PLC0415
-    from botocore.config import Config  # noqa: PLC0415
-    from botocore.exceptions import BotoCoreError, ClientError, ReadTimeoutError  # noqa: PLC0415
+    from botocore.exceptions import ReadTimeoutError  # noqa: PLC0415
 
+    from localdev.aws.account import functions, refusals  # noqa: PLC0415
     from localdev.aws.invoke import Raised, invoke  # noqa: PLC0415
 
     function = names.function(stage, "admin")
-    # Asked once: a second time could make a second key.
-    config = Config(connect_timeout=5, read_timeout=30, retries={"total_max_attempts": 1})
-    try:
-        client = boto3.client("lambda", region_name=region, config=config)
-        answer = invoke(client, function, event)
-    except ClientError as error:
-        raise StackError(_refused(function, error.response["Error"])) from None
-    except ReadTimeoutError:
-        raise StackError(f"{function} did not answer; look with list what it did") from None
-    except BotoCoreError as error:
-        raise StackError(f"{function} could not be asked: {error}") from None
+    with refusals(f"invoke {function}"):
+        client = functions(region, STAGE_PATIENCE)
+        try:
+            answer = invoke(client, function, event)
+        except client.exceptions.ResourceNotFoundException:
+            raise StackError(
+                f"there is no function {function}; deploy the stage, or name its --region"
+            ) from None
+        except ReadTimeoutError:
+            raise StackError(f"{function} did not answer; look with list what it did") from None
     if isinstance(answer, Raised):
         raise StackError(_failed(function, answer))
     return answer
-
-
-def _refused(function: str, error: Any) -> str:
-    if error["Code"] == "ResourceNotFoundException":
-        return f"there is no function {function}; deploy the stage, or name its --region"
-    return f"AWS refused to invoke {function}: {error['Code']}: {error['Message']}"
 
 
 def _failed(function: str, told: Raised) -> str:

@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from localdev.errors import StackError
+
 #: The short name, in config.json, of the function that answers requests.
 API = "api_handler"
+
+
+def check(config: dict[str, Any], stage: str) -> None:
+    """Raise StackError unless config.json has the stage."""
+    if stage not in config["stages"]:
+        known = ", ".join(config["stages"])
+        raise StackError(f"there is no stage {stage} in .chalice/config.json; there are {known}")
 
 
 def stem(stage: str) -> str:

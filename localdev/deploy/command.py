@@ -6,13 +6,10 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import http
 import os
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +19,7 @@ from localdev.deploy import package
 from localdev.deploy.bucket import Bucket
 from localdev.deploy.functions import Migrator
 from localdev.deploy.stack import Stack
+from localdev.door import readiness
 from localdev.errors import StackError
 from localdev.processes import APP
 
@@ -111,14 +109,9 @@ def wait_until_ready(url: str, within: float = READY_WITHIN) -> None:
     """Wait until the API's /readyz answers 200. Raises StackError with its last answer."""
     deadline, last = time.monotonic() + within, ""
     while time.monotonic() < deadline:
-        try:
-            with urllib.request.urlopen(f"{url}readyz", timeout=35) as answer:  # noqa: S310
-                if answer.status == http.HTTPStatus.OK:
-                    return
-        except urllib.error.HTTPError as error:
-            last = error.read(1000).decode(errors="replace")
-        except OSError as error:
-            last = str(error)
+        last = readiness(url)
+        if not last:
+            return
         time.sleep(1)
     raise StackError(f"deployed, but {url}readyz does not say that it is ready: {last}")
 

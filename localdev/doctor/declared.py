@@ -11,7 +11,6 @@ from chalice.constants import VPC_ATTACH_POLICY
 from chalicelib.chalice_cli import options
 from chalicelib.chalice_cli import stage as stages
 from localdev.aws import names
-from localdev.errors import StackError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,12 +31,7 @@ class Declared:
 
     def check(self) -> None:
         """Raise StackError unless there is such a stage."""
-        known = self._config()["stages"]
-        if self.stage not in known:
-            raise StackError(
-                f"there is no stage {self.stage} in .chalice/config.json; "
-                f"there are {', '.join(known)}"
-            )
+        names.check(self._config(), self.stage)
 
     @property
     def functions(self) -> dict[str, str]:

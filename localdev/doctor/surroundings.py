@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from localdev.aws import names
 from localdev.deploy.stack import Stack
 from localdev.doctor.asking import ask, ask_for, attributes, client
-from localdev.doctor.door import readiness
 from localdev.doctor.finding import Unknown
+from localdev.door import readiness
 from localdev.errors import StackError
 
 if TYPE_CHECKING:
