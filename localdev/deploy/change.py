@@ -57,7 +57,8 @@ class Change:
             yield
         except BaseException:
             if not self.empty:
-                self.drop()
+                with contextlib.suppress(StackError):  # what failed first is told
+                    self.drop()
             raise
 
     def drop(self) -> None:

@@ -62,15 +62,10 @@ def deploy(
     bucket = Bucket(account, options.bucket)
     if bucket.ensure():
         _say(f"made the bucket {bucket.name}")
-    key = f"{options.stage}/{made.digest}.zip"
-    uri = bucket.keep(key, made.zip.read_bytes())
-    template = made.template_with(uri).encode()
-    name = f"{options.stage}/{hashlib.sha256(template).hexdigest()}.json"
-    bucket.keep(name, template)
-    _say(f"uploaded {uri}")
+    key, template = _upload(bucket, options.stage, made)
     stack, migrator = Stack(account, names.stem(options.stage)), Migrator(account, options.stage)
     change = stack.prepare(
-        bucket.url(name),
+        bucket.url(template),
         parameters,
         may_release=options.release_database,
         repair=options.repair,
@@ -85,6 +80,17 @@ def deploy(
     if options.migrate:
         _tell_migration(migrator.migrate())
     return stack.outputs()["EndpointURL"]
+
+
+def _upload(bucket: Bucket, stage: str, made: package.Package) -> tuple[str, str]:
+    # Return the keys of the zip and of the template that names it.
+    key = f"{stage}/{made.digest}.zip"
+    uri = bucket.keep(key, made.zip.read_bytes())
+    template = made.template_with(uri).encode()
+    name = f"{stage}/{hashlib.sha256(template).hexdigest()}.json"
+    bucket.keep(name, template)
+    _say(f"uploaded {uri}")
+    return key, name
 
 
 def _can_migrate_first(
