@@ -18,6 +18,8 @@ from chalicelib.schemas import (
     NewTask,
     Retried,
     RetryMany,
+    Stats,
+    StatsQuery,
     TaskChanges,
     TaskPage,
     TaskView,
@@ -34,13 +36,16 @@ if TYPE_CHECKING:
 chalice_cli.mend()
 settings = Settings.from_env()
 app = Chalice(app_name="tasks", configure_logs=False)
-app.register_middleware(web.plain_errors_as_problems, "http")
 
 
 @app.middleware("all")
 def observe(event: Any, respond: Callable[[Any], Any]) -> Any:
-    """Let what an event leads to be one trace."""
+    """Let what an event leads to be one trace, and its log lines tell whose they are."""
     return runtime.observed(event, respond, web.invocation_of)
+
+
+app.register_middleware(web.tell, "http")
+app.register_middleware(web.plain_errors_as_problems, "http")
 
 
 @app.route("/tasks", methods=["POST"], content_types=["*/*"])
@@ -120,6 +125,13 @@ def delete_task(call: Call[None]) -> None:
     desk.delete(call.task_id, versions=call.versions)
 
 
+@app.route("/stats", methods=["GET"])
+@web.endpoint(app, scope="tasks:read", takes=StatsQuery)
+def get_stats(call: Call[StatsQuery]) -> Stats:
+    """Tell how the tasks stand, and how they fared of late."""
+    return runtime.current().serve(call.authorization).stats(call.sent)
+
+
 @app.route("/healthz", methods=["GET"])
 @web.endpoint(app)
 def healthz(call: Call[None]) -> Health:  # noqa: ARG001
@@ -146,6 +158,27 @@ def list_kinds(call: Call[None]) -> Kinds:
 def openapi(root: str) -> str:
     """Describe this API in OpenAPI 3.1."""
     return web.description(app, root)
+
+
+@app.route("/", methods=["GET"])
+@web.page(app, "text/html")
+def dashboard(root: str) -> str:
+    """Show the tasks on a page: how they fare, what happened to each, and what can be done."""
+    return web.html_file("page/index.html", root)
+
+
+@app.route("/page.css", methods=["GET"])
+@web.page(app, "text/css")
+def dashboard_style(root: str) -> str:  # noqa: ARG001
+    """Show how that page looks."""
+    return web.file("page/page.css")
+
+
+@app.route("/page/{script}", methods=["GET"])
+@web.page(app, "text/javascript")
+def dashboard_script(root: str, script: str) -> str:  # noqa: ARG001
+    """Show a script of that page."""
+    return web.script(script)
 
 
 @app.route("/docs", methods=["GET"])

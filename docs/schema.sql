@@ -395,6 +395,8 @@ CREATE INDEX tasks_failed ON public.tasks USING btree (finished_at) WHERE (statu
 
 CREATE INDEX tasks_finished ON public.tasks USING btree (finished_at) WHERE (finished_at IS NOT NULL);
 
+CREATE INDEX tasks_finished_of_tenant ON public.tasks USING btree (tenant, finished_at) INCLUDE (status, run_at, started_at) WHERE (finished_at IS NOT NULL);
+
 CREATE INDEX tasks_of_tenant ON public.tasks USING btree (tenant, created_at, id);
 
 CREATE INDEX tasks_processing ON public.tasks USING btree (id) WHERE (status = 'processing'::text);
@@ -402,3 +404,5 @@ CREATE INDEX tasks_processing ON public.tasks USING btree (id) WHERE (status = '
 CREATE INDEX tasks_to_dispatch ON public.tasks USING btree (dispatch_after) WHERE (status = ANY (ARRAY['pending'::text, 'retrying'::text]));
 
 CREATE UNIQUE INDEX tasks_unique ON public.tasks USING btree (tenant, unique_key) WHERE ((unique_key IS NOT NULL) AND ((unique_scope = 'forever'::text) OR (status = ANY (ARRAY['pending'::text, 'processing'::text, 'retrying'::text]))));
+
+CREATE INDEX tasks_waiting ON public.tasks USING btree (tenant, run_at) WHERE (status = ANY (ARRAY['pending'::text, 'retrying'::text]));

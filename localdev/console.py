@@ -30,7 +30,7 @@ _KNOWN = {
     "task_cancelled": ("⊘", _YELLOW, "cancelled"),
     "task_released": ("⤺", _YELLOW, "released"),
     "task_fenced": ("≠", _YELLOW, "result dropped: another worker owns it"),
-    "task_rescued": ("⚕", _YELLOW, "lost its worker; will be tried again"),
+    "task_rescued": ("⚕", _YELLOW, "lost its worker"),
     "task_retried_by_hand": ("↻", _CYAN, "given new attempts by hand"),
     "tasks_retried_by_hand": ("↻", _CYAN, "tasks given new attempts by hand"),
     "task_changed": ("~", _CYAN, "changed"),
@@ -42,17 +42,25 @@ _KNOWN = {
     "not_marked_unsent": ("!", _YELLOW, "tasks not marked; they are sent again later"),
     "queue_refused": ("!", _YELLOW, "SQS refused part of a call"),
     "queue_not_told": ("!", _YELLOW, "SQS not told when messages are to come back"),
+    "queue_depth_unknown": ("!", _YELLOW, "SQS not asked how full the queues are"),
     "queue_call_failed": ("!", _YELLOW, "SQS not told what became of messages"),
     "sweep_without_queue": ("!", _YELLOW, "sweep went on without SQS"),
     "sweep_finished": ("·", _GREY, "sweep finished"),
+    "request_answered": ("⇄", _GREY, ""),
     "request_failed": ("✗", _RED, "request failed"),
+    "cold_start": ("·", _GREY, "a new process took its first event"),
+    "metrics": ("·", _GREY, "metrics"),
     "invocation_failed": ("✗", _RED, "invocation failed"),
+    "tracing_failed": ("!", _YELLOW, "a span could not be made or sent; told once"),
     "queue_unreachable": ("!", _RED, "SQS cannot be reached; polling goes on"),
     "queue_reachable": ("✓", _GREEN, "SQS is back"),
 }
 _LEVELS = {"WARNING": _YELLOW, "ERROR": _RED, "CRITICAL": _RED}
 _LONGEST = 200
-_HIDDEN = {"time", "level", "event", "task_id", "request_id", "trace_id", "message_id"}
+_HIDDEN = {
+    *("time", "level", "event", "function", "request_id", "trace_id"),
+    *("task_id", "message_id", "lost_request_id", "method", "route", "_aws"),
+}
 
 
 class Console:
@@ -152,14 +160,21 @@ def describe(event: dict[str, Any]) -> tuple[str, str]:
     """Return one readable line for ``event``, and its colour ("" for none)."""
     name, level = event["event"], str(event.get("level", ""))
     sign, colour, words = _KNOWN.get(name, ("·", _LEVELS.get(level, ""), name))
-    who = f"task {event['task_id']} " if event.get("task_id") is not None else ""
+    if name == "request_answered":
+        colour = _LEVELS.get(level, colour)
     values = {key: value for key, value in event.items() if key not in _HIDDEN}
     if isinstance(values.get("stack"), list):
         # The innermost frame says most; --json shows all.
         values["at"] = " ".join(map(str, values.pop("stack")[-1:]))
     rest = " ".join(f"{key}={_brief(value)}" for key, value in values.items() if value is not None)
     clock = str(event.get("time", ""))[11:19]
-    return f"{clock} {sign} {who}{words}  {rest}".strip(), colour
+    return f"{clock} {sign} {_subject(event)}{words}  {rest}".strip(), colour
+
+
+def _subject(event: dict[str, Any]) -> str:
+    if event["event"] == "request_answered":
+        return f"{event.get('method')} {event.get('route')}"
+    return f"task {event['task_id']} " if event.get("task_id") is not None else ""
 
 
 def _brief(value: Any) -> str:
@@ -175,4 +190,5 @@ def _is_noise(event: dict[str, Any]) -> bool:
     idle = event["event"] == "sweep_finished" and not any(
         value for key, value in event.items() if key not in _HIDDEN and key != "duration_ms"
     )
-    return idle or event["event"] == "mapping_ready"
+    probe = event.get("route") in {"/healthz", "/readyz"} and event.get("level") == "INFO"
+    return idle or probe or event["event"] in {"mapping_ready", "cold_start", "metrics"}

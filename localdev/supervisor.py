@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 READY_LIMIT = 60.0  # seconds
-_HINTS = """try:   curl -s {url}/tasks {shown}-H 'Content-Type: application/json' \
+_HINTS = """look:  {url}/  (the tasks, on a page)
+try:   curl -s {url}/tasks {shown}-H 'Content-Type: application/json' \
 -d '{{"title": "Hello"}}'
 stop:  Ctrl-C
 """

@@ -15,3 +15,4 @@ lock pyproject.toml --group dev --constraint chalice_app/requirements.txt \
     --output-file requirements-dev.txt
 lock --group template --output-file requirements-template.txt
 lock --group lambda --constraint chalice_app/requirements.txt --output-file requirements-lambda.txt
+lock --group browser --output-file requirements-browser.txt

@@ -95,6 +95,24 @@ class Bill:
         price = self.price["CloudWatch Logs, GB taken in"] + self.price["CloudWatch Logs, GB-month"]
         return (size + lines * self.month["bytes added to a line of log"]) / GB * price
 
+    def metrics(self, count: float) -> float:
+        """So many metrics, for a month."""
+        return count * self.price["CloudWatch, metric a month"]
+
+    def working(self) -> float:
+        """The metrics of a month in which something happens, beside those of an idle one."""
+        with_tasks = self.month["metrics in a month with one kind"]
+        return self.metrics(with_tasks - self.month["metrics in an idle month"])
+
+    def lines(self, way: str) -> float:
+        """The log lines of one task, but for those that are metrics."""
+        takes = self.task[way]
+        return self.logs(takes["bytes of log by the service"], takes["lines of log by the service"])
+
+    def metric_lines(self, way: str) -> float:
+        takes = self.task[way]
+        return self.logs(takes["bytes of metrics in the log"], takes["lines of metrics in the log"])
+
     def invocation_logs(self, count: float) -> float:
         """The three lines that Lambda itself writes for each invocation."""
         return self.logs(count * self.month["bytes of log by Lambda, an invocation"], 3 * count)
@@ -122,9 +140,8 @@ class Bill:
             "Lambda, requests": self.invocations(runs),
             "Lambda, GB-seconds": self.seconds(lambda_seconds, architecture),
             "SQS": self.sqs(sqs),
-            "CloudWatch Logs": self.logs(
-                takes["bytes of log by the service"], takes["lines of log by the service"]
-            )
+            "CloudWatch Logs": self.lines(way)
+            + self.metric_lines(way)
             + self.invocation_logs(runs),
         }
 
@@ -138,26 +155,31 @@ class Bill:
         """A month in which nothing is asked, by parts."""
         ticks = self.month["ticks of the sweeper"]
         size = ticks * self.month["bytes of log by the sweeper, a tick"]
+        lines = ticks * self.month["lines of log by the sweeper, a tick"]
         return {
             "sweeper: requests of Lambda": self.invocations(ticks),
             f"sweeper: GB-seconds, {architecture}": self.seconds(
                 ticks * self.month["seconds of a tick (assumed)"], architecture
             ),
             "sweeper: SQS": self.sqs(ticks * self.month["SQS requests of a tick"]),
-            "sweeper: CloudWatch Logs": self.logs(size, ticks) + self.invocation_logs(ticks),
+            "sweeper: CloudWatch Logs": self.logs(size, lines) + self.invocation_logs(ticks),
             "sweeper: X-Ray": self.traces(self.traced(ticks)),
             "sweeper: EventBridge, at most": ticks
             * self.price["EventBridge, million events"]
             / MILLION,
             "mapping: empty receives": self.sqs(self.month["empty receives (assumed)"]),
             "CloudWatch alarms": self.month["alarms"] * self.price["CloudWatch, alarm a month"],
+            "CloudWatch dashboard": self.month["dashboards"]
+            * self.price["CloudWatch, dashboard a month"],
+            "CloudWatch metrics": self.metrics(self.month["metrics in an idle month"]),
             "secret": self.month["secrets"] * self.price["Secrets Manager, secret a month"],
         }
 
     def total(self, tasks: float, way: str, handler: float, architecture: str = "x86") -> float:
         """A whole month of so many tasks."""
         each = sum(self.marginal(way, handler, architecture).values())
-        return sum(self.idle(architecture).values()) + tasks * each + self.xray(tasks, way)
+        month = sum(self.idle(architecture).values()) + self.working()
+        return month + tasks * each + self.xray(tasks, way)
 
 
 def expected(text: str) -> Iterator[tuple[str, str, list[str]]]:
@@ -203,6 +225,10 @@ def _per_million(bill: Bill, head: Sequence[str]) -> Iterator[tuple[str, list[st
         amounts = (bill.marginal(way, short)[name] * MILLION for _, way in columns)
         yield name, [dollars(amount) for amount in amounts]
     yield "X-Ray", [dollars(bill.xray(n, way) * MILLION / n) for n, way in columns]
+    yield (
+        "CloudWatch metrics, of one kind",
+        [dollars(bill.working() * MILLION / n) for n, _ in columns],
+    )
     idle = sum(bill.idle().values())
     yield "its share of the idle month", [dollars(idle * MILLION / n) for n, _ in columns]
     for handler, told in ((short, "0.1 s"), (long, "1 s")):
@@ -237,8 +263,10 @@ def _options(bill: Bill) -> Figures:
         "handlers of 1 s at half the memory, should they take no longer": -MILLION
         * bill.seconds(long)
         / 2,
-        "`LOG_LEVEL=WARNING`": -MILLION
-        * bill.logs(takes["bytes of log by the service"], takes["lines of log by the service"]),
+        "`LOG_LEVEL=WARNING`": -MILLION * bill.lines(alone),
+        "`METRICS=off`, at a million tasks a month one by one, of one kind": -MILLION
+        * bill.metric_lines(alone)
+        - bill.metrics(bill.month["metrics in a month with one kind"]),
         "no tracing, at a million tasks a month one by one": -bill.xray(MILLION, alone),
         "a million `GET /tasks/{id}`": MILLION
         * (look + bill.seconds(takes["seconds of the API (assumed)"])),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import json
 import logging
 import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.errors import QueueUnavailable, UnreadableMessage
+from chalicelib.logs import JsonLines
 from chalicelib.queue import MAX_HIDDEN, Letter, Message, TaskQueue
 
 if TYPE_CHECKING:
@@ -185,14 +187,20 @@ class Recorder:
 
 
 class Heard(logging.Handler):
-    """Keeps every record of a logger, with its extra facts."""
+    """Keeps every record of a logger, with its extra facts, and the line that is written of it."""
 
     def __init__(self) -> None:
         super().__init__()
         self.records: list[logging.LogRecord] = []
+        self.lines: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
         self.records.append(record)
+        self.lines.append(JsonLines().format(record))
+
+    def told(self, event: str) -> list[dict[str, Any]]:
+        """Return the lines of one event, read."""
+        return [line for line in map(json.loads, self.lines) if line["event"] == event]
 
     def events(self) -> list[str]:
         return [record.getMessage() for record in self.records]

@@ -5,6 +5,6 @@
 4  service     worker      sweeper    handlers
 3  store       fate       migrations
 2  registry    outcome     schemas    db        queue
-1  task        settings    tracing    logs      strict_json
+1  task        settings    tracing    logs      metrics      strict_json
 0  errors
 """

@@ -104,6 +104,6 @@ def _managed(act: Callable[[list[Any]], None], messages: list[Any]) -> bool:
     try:
         act(messages)
     except QueueUnavailable as error:
-        logger.warning("queue_not_told", extra={"messages": len(messages), "error": str(error)})
+        logger.warning("queue_not_told", exc_info=error, extra={"messages": len(messages)})
         return False
     return True

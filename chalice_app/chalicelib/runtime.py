@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from chalicelib import access, handlers, logs, migrations, tracing
 from chalicelib.db import RDS_ROOTS, Address, Database, SecretAddress, TokenAddress
 from chalicelib.errors import StoreUnavailable
+from chalicelib.invocation import Invocations
+from chalicelib.metrics import Metrics
 from chalicelib.queue import TaskQueue
 from chalicelib.schemas import Health
 from chalicelib.service import AdminDesk, Diagnosis, KeyService, Post, TaskService
@@ -37,6 +39,8 @@ class Runtime:
     ) -> None:
         """Take the settings; a test may bring a queue or handlers of its own."""
         self.settings = settings
+        self.metrics = _metrics(settings, registry)
+        self.invocations = Invocations(self.metrics)
         self.database = Database(
             _address(settings),
             connections=settings.database_connections,
@@ -101,21 +105,33 @@ class Runtime:
 def current() -> Runtime:
     """Return the runtime of this process, built from the environment once."""
     settings = Settings.from_env()
-    logs.configure(settings.log_level)
     # A process restored from a snapshot would roll the same dice as all its copies: what was
     # imported into the snapshot has one state, and this is the first that runs after it.
     random.seed()
     if settings.tracing != "off":
         tracing.enable(settings.tracing, patience=settings.tracing_patience)
-    return Runtime(settings)
+    runtime = Runtime(settings)
+    logs.configure(settings.log_level, *([runtime.metrics] if runtime.metrics else []))
+    return runtime
 
 
 def observed(
     event: Any, respond: Callable[[Any], Any], describe: Callable[[Any], tracing.Invocation]
 ) -> Any:
-    """Return what ``respond`` answers to the event of an invocation, as one trace."""
-    current()  # which switches tracing on
-    return tracing.observe(lambda: respond(event), lambda: describe(event))
+    """Return what ``respond`` answers to an event; that is one trace, and one invocation."""
+    runtime = current()  # which switches tracing on
+
+    def answer() -> Any:
+        with runtime.invocations.of(getattr(event, "lambda_context", None) or event.context):
+            return respond(event)
+
+    return tracing.observe(answer, lambda: describe(event))
+
+
+def _metrics(settings: Settings, registry: Registry) -> Metrics | None:
+    if settings.metrics == "off":
+        return None
+    return Metrics(settings.metrics_namespace, settings.metrics_stage, registry.kinds)
 
 
 def _kind(task: Task, context: Context) -> str:  # noqa: ARG001  (called like a handler)

@@ -18,6 +18,8 @@ SMALL_BATCH = 10
 #: Hosts that are reached without a network.
 _HERE = (None, "", "127.0.0.1", "::1", "localhost")
 _FUNCTION = "AWS_LAMBDA_FUNCTION_NAME"
+#: Where Lambda puts the tracing header of each invocation.
+_TRACE = "_X_AMZN_TRACE_ID"
 
 
 class Settings(BaseModel):
@@ -135,6 +137,19 @@ class Settings(BaseModel):
         le=10,
         description="With `otel`, how long an invocation may wait at its end for the collector.",
     )
+    metrics: Literal["off", "emf"] = Field(
+        "off", description="`emf` writes metrics into the log, where CloudWatch finds them."
+    )
+    metrics_namespace: str = Field(
+        "ChaliceTasks",
+        pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,99}$",
+        description="The namespace of these metrics.",
+    )
+    metrics_stage: str = Field(
+        "local",
+        pattern=r"^[A-Za-z0-9_-]{1,100}$",
+        description="The value of their dimension Stage; packaging sets it.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="The least severe log line that is written."
     )
@@ -184,6 +199,11 @@ class Settings(BaseModel):
         if _FUNCTION in environ and (unsafe := list(_unsafe(settings))):
             raise InvalidSettings("\n".join(["Not safe in Lambda:", *unsafe]))
         return settings
+
+
+def tracing_header() -> str | None:
+    """Return the tracing header of the invocation that this process is in, if it has one."""
+    return os.environ.get(_TRACE)
 
 
 def _parts(url: str) -> SplitResult:

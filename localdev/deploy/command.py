@@ -156,8 +156,8 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="of the template: AlarmTopicArn, ApiRateLimit, ApiBurstLimit, AuroraMinCapacity, "
-        "AuroraMaxCapacity; kept from then on",
+        help="of the template: AlarmTopicArn, Dashboard, ApiRateLimit, ApiBurstLimit, "
+        "AuroraMinCapacity, AuroraMaxCapacity; kept from then on",
     )
     _add_switches(add)
     return parser

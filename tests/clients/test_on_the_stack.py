@@ -61,6 +61,20 @@ def shell(stack: Stack, *arguments: str) -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
+def test_statistics_are_read(client: Client) -> None:
+    client.create("Count me", wait=20)
+    stats = client.stats(minutes=5)
+    assert stats.counts["completed"] >= 1
+    assert stats.count_limit > max(stats.counts.values())
+    assert sum(minute.created for minute in stats.throughput) >= 1
+    assert stats.timed >= 1
+    assert stats.wait
+    assert stats.run
+    assert 0 <= stats.wait.p50 <= stats.wait.p99
+    assert stats.queue  # the local stack has no keys, so everybody is an operator
+    assert stats.queue.dead_letters is not None
+
+
 def test_a_task_is_created_and_waited_for_in_one_request(client: Client) -> None:
     task = client.create("Say hello", kind="greet", payload={"name": "Ada"}, wait=20)
     assert task.succeeded

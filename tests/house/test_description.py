@@ -127,6 +127,9 @@ def test_every_link_leads_to_an_operation_that_takes_what_it_gives() -> None:
 def test_a_key_is_asked_for_where_the_description_says_so() -> None:
     open_to_all = {path for (path, _), one in OPERATIONS.items() if not one["security"]}
     assert open_to_all == {
+        "/",
+        "/page.css",
+        "/page/{script}",
         "/healthz",
         "/readyz",
         "/openapi.json",

@@ -75,6 +75,15 @@ def test_what_is_unsafe_in_lambda_is_not_even_packaged(name: str, value: str) ->
         stage.names(config(**{name: value}))
 
 
+def test_a_function_is_told_its_stage_whatever_the_stage_was_copied_from() -> None:
+    class Config:
+        chalice_stage = "staging"
+        environment_variables = property(lambda _: {"METRICS_STAGE": "prod", "QUEUE_NAME": "q"})
+
+    stage.mend_environment(types.SimpleNamespace(Config=Config))
+    assert Config().environment_variables == {"METRICS_STAGE": "staging", "QUEUE_NAME": "q"}
+
+
 AT = {"DATABASE_URL": "postgresql://app@db.example.com/x", "DATABASE_TLS": "rds"}
 BY_TOKEN = {**AT, "DATABASE_AUTH": "iam"}
 

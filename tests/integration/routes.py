@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import app as front_door
-from chalicelib.schemas import ListQuery, NewBatch, NewTask, RetryMany, TaskChanges
+from chalicelib.schemas import ListQuery, NewBatch, NewTask, RetryMany, StatsQuery, TaskChanges
 
 if TYPE_CHECKING:
     from chalice.test import HTTPResponse
@@ -22,11 +22,20 @@ GOOD: dict[type[Any] | None, Any] = {
     NewBatch: {"tasks": [{"title": "mine"}]},
     TaskChanges: {"title": "changed"},
     RetryMany: {},
+    StatsQuery: b"",
 }
 
 
 #: What shows the same to everybody, and so asks for nothing.
-PAGES = {"/docs", "/docs/openapi-explorer.min.js", "/docs/viewer.js", "/openapi.json"}
+PAGES = {
+    "/",
+    "/docs",
+    "/docs/openapi-explorer.min.js",
+    "/docs/viewer.js",
+    "/openapi.json",
+    "/page.css",
+    "/page/{script}",
+}
 
 
 @dataclass(frozen=True)

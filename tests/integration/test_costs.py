@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import logging
+import uuid
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chalicelib.logs import JsonLines
+import app as front_door
 from chalicelib.queue import TaskQueue
 from chalicelib.schemas import NewBatch, NewTask
 from tests.costs import PAGE, Bill
+from tests.fakes import FakeContext
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.fakes import Heard
+    from tests.integration.api import Api
     from tests.world import World
 
 BILL = Bill(PAGE.read_text(encoding="utf-8"))
 ALONE, TEN, HUNDRED = (BILL.task[way] for way in BILL.ways)
+#: Each way with a number of tasks that it is measured by, and how many of them one request has.
+WAYS = [(BILL.ways[0], 1, 0), (BILL.ways[1], 10, 0), (BILL.ways[2], 100, 100)]
+#: Durations have more or fewer digits from run to run.
+ABOUT = 0.03
 
 
 @pytest.fixture
@@ -56,10 +64,60 @@ def records(sqs: Any, queue_name: str) -> list[dict[str, Any]]:
     ]
 
 
-def size(heard: Heard) -> tuple[int, int]:
-    """Return how many lines were written, and their bytes."""
-    lines = [JsonLines().format(record) for record in heard.records]
-    return len(lines), sum(map(len, lines))
+class Logged:
+    """The lines that the functions of a deployed stage would write, as far as lengths go."""
+
+    def __init__(self, api: Api, heard: Heard) -> None:
+        self.api = api
+        self._heard = heard
+        api.table.run("alter table tasks alter id restart with 100000001")
+        api.get("/healthz")
+        heard.lines.clear()
+
+    def post(self, many: int = 0) -> None:
+        if many:
+            body = {"tasks": [{"title": "x"}] * many}
+            self.api.call("POST", "/tasks/batch", body, Content_Type="application/json")
+        else:
+            self.api.post({"title": "x"})
+
+    def work(self) -> None:
+        received = self.api.queue.receive()
+        for one in received:
+            one["messageId"] = str(uuid.uuid4())
+        front_door.work({"Records": received}, InLambda("worker"))
+
+    def sweep(self) -> None:
+        names = ("version", "account", "region", "detail-type", "source", "time", "id")
+        tick: dict[str, Any] = dict.fromkeys(names, "")
+        front_door.sweep(tick | {"detail": {}, "resources": []}, InLambda("sweeper"))
+
+    def sizes(self, *, metrics: bool) -> tuple[int, int]:
+        """Return how many lines were written, of metrics or others, and their bytes."""
+        lines = [one for one in self._heard.lines if ('"event": "metrics"' in one) == metrics]
+        return len(lines), sum(map(len, lines))
+
+
+class InLambda(FakeContext):
+    """An invocation with names and ids as long as they are on AWS."""
+
+    def __init__(self, function: str) -> None:
+        super().__init__()
+        self.function_name = f"tasks-prod-{function}"
+        self.aws_request_id = str(uuid.uuid4())
+
+
+@pytest.fixture
+def logged(
+    api_of: Callable[..., Api], heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Logged]:
+    """A stage like prod, past its cold starts."""
+    monkeypatch.setenv("_X_AMZN_TRACE_ID", "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1")
+    api = api_of(metrics="emf", metrics_stage="prod")
+    assert api.runtime.metrics
+    logging.getLogger("chalicelib").addHandler(api.runtime.metrics)
+    yield Logged(api, heard)
+    logging.getLogger("chalicelib").removeHandler(api.runtime.metrics)
 
 
 def test_a_task_by_itself_is_one_request_to_sqs(on_sqs: World, asked: Counter[str]) -> None:
@@ -83,22 +141,34 @@ def test_a_batch_that_completes_asks_nothing_of_sqs(
     assert asked == {}
 
 
-def test_an_idle_tick_asks_sqs_once_and_writes_one_line(
-    on_sqs: World, asked: Counter[str], heard: Heard
-) -> None:
+def test_an_idle_tick_asks_sqs_once(on_sqs: World, asked: Counter[str]) -> None:
     on_sqs.sweep()
     assert asked.total() == BILL.month["SQS requests of a tick"]
-    assert size(heard) == (1, BILL.month["bytes of log by the sweeper, a tick"])
 
 
-def test_a_task_writes_as_many_lines_and_bytes_as_are_paid_for(world: World, heard: Heard) -> None:
-    world.table.run("alter table tasks alter id restart with 100000001")
-    world.service.create(NewTask(title="x"), key=None, wait=0)
-    world.deliver()
-    lines, size_of_them = size(heard)
-    for way in (ALONE, TEN, HUNDRED):
-        assert lines == way["lines of log by the service"]
-        assert size_of_them == way["bytes of log by the service"]
+def test_an_idle_tick_writes_as_much_as_is_paid_for(logged: Logged) -> None:
+    logged.sweep()
+    lines, size = map(sum, zip(*(logged.sizes(metrics=one) for one in (True, False)), strict=True))
+    assert lines == BILL.month["lines of log by the sweeper, a tick"]
+    assert size == pytest.approx(BILL.month["bytes of log by the sweeper, a tick"], rel=ABOUT)
+
+
+@pytest.mark.parametrize(("way", "tasks", "at_once"), WAYS)
+def test_a_task_writes_as_many_lines_and_bytes_as_are_paid_for(
+    logged: Logged, way: str, tasks: int, at_once: int
+) -> None:
+    for _ in range(tasks // max(at_once, 1)):
+        logged.post(at_once)
+        if tasks == 1:
+            logged.work()
+    while logged.api.queue.stored and tasks > 1:
+        logged.work()
+        logged.api.queue.stored = [one for one in logged.api.queue.stored if not one.receives]
+    takes = BILL.task[way]
+    for metrics, name in ((False, "log by the service"), (True, "metrics in the log")):
+        lines, size = logged.sizes(metrics=metrics)
+        assert lines / tasks == pytest.approx(takes[f"lines of {name}"])
+        assert size / tasks == pytest.approx(takes[f"bytes of {name}"], rel=ABOUT)
 
 
 def test_a_finished_task_takes_as_much_room_as_is_paid_for(own_database_url: str) -> None:

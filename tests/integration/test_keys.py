@@ -188,6 +188,7 @@ def test_a_key_is_told_to_its_maker_alone(keyed: Api, heard: Heard) -> None:
     ask({"action": "list"})
     ask({"action": "revoke", "id": made["key"]["id"]})
     lines = "\n".join(JsonLines().format(record) for record in heard.records)
-    assert heard.events() == ["key_created", "key_revoked"]
+    events = [event for event in heard.events() if event.startswith("key_")]
+    assert events == ["key_created", "key_revoked"]
     assert "canary" not in lines
     assert made["text"][20:] not in lines

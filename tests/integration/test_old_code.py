@@ -81,7 +81,16 @@ def released() -> str:
     if tag := git("describe", "--tags", "--abbrev=0", "--match", "v*", "HEAD^"):
         return tag
     newest = migrations.load()[-1].name
-    added = git("log", "--diff-filter=A", "--format=%H", "-1", "--", f"{STEPS}/{newest}")
+    # As the main line saw it, where it may have come by a merge.
+    how = (
+        "--first-parent",
+        "--diff-merges=first-parent",
+        "--diff-filter=A",
+        "--format=%H",
+        "-1",
+        "-s",
+    )
+    added = git("log", *how, "--", f"{STEPS}/{newest}")
     commit = git("rev-parse", "--verify", "--quiet", f"{added}^" if added else "HEAD")
     if not commit:
         pytest.skip(f"git does not know what was before {newest}: it takes the whole history")

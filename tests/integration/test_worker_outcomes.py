@@ -151,7 +151,7 @@ def test_what_is_logged_is_what_was_written_not_what_was_wanted(world: World, he
     world.deliver()
     assert world.table.status(number) == "failed"
     [line] = [record for record in heard.records if record.getMessage() == "task_failed"]
-    assert (vars(line)["code"], vars(line)["error"]) == ("permanent", "StoreRejected")
+    assert (vars(line)["code"], vars(line)["exception"]) == ("permanent", "StoreRejected")
 
 
 def test_a_task_fails_after_its_last_attempt_and_its_message_is_dead_lettered(

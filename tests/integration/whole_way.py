@@ -16,7 +16,14 @@ from chalice.test import Client
 
 import app
 
-NOW = types.SimpleNamespace(aws_request_id="one", get_remaining_time_in_millis=lambda: 50_000)
+NOW = types.SimpleNamespace(
+    aws_request_id="one",
+    function_name="tasks-test-worker",
+    function_version="$LATEST",
+    invoked_function_arn="arn:aws:lambda:us-east-1:123456789012:function:tasks-test-worker",
+    memory_limit_in_mb="1024",
+    get_remaining_time_in_millis=lambda: 50_000,
+)
 
 
 def call(method: str, path: str, status: int, body: dict[str, Any] | None = None) -> Any:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tests.integration import test_access as access
 from tests.integration import test_keys as keys
 from tests.integration import test_limits as limits
+from tests.integration import test_stats as stats
 from tests.integration import test_tenants as tenants
 from tests.mutants.mutants import Mutant
 
@@ -25,6 +26,7 @@ CLIENTS = {
     "get_task": "GET /tasks/{task_id}",
     "get_attempts": "GET /tasks/{task_id}/attempts",
     "list_tasks": "GET /tasks",
+    "read_stats": "GET /stats",
     "update_task": "PATCH /tasks/{task_id}",
     "cancel_task": "POST /tasks/{task_id}/cancel",
     "retry_task": "POST /tasks/{task_id}/retry",
@@ -32,7 +34,7 @@ CLIENTS = {
     "delete_task": "DELETE /tasks/{task_id}",
 }
 SCOPED = {"admit_caller", "get_task"}
-READS = {"admit_caller", "get_task", "get_attempts", "list_tasks"}
+READS = {"admit_caller", "get_task", "get_attempts", "list_tasks", "read_stats"}
 
 
 def _stranger(route: str, who: str) -> Callable[..., Any]:
@@ -91,6 +93,44 @@ TENANTS = {
         "t.tenant = caller.tenant",
         "true",
         partial(tenants.test_no_filter_and_no_cursor_finds_a_task_of_another_tenant, query=""),
+    ),
+    "tasks of all tenants are counted": _foreign(
+        "read_stats",
+        "t.tenant = caller.tenant and t.status = s.status",
+        "t.status = s.status",
+        stats.test_statistics_are_of_ones_own_tasks_alone,
+    ),
+    "the times of all tenants' tasks are told": _foreign(
+        "read_stats",
+        "t.tenant = caller.tenant and t.finished_at >= asked.since\n                order by "
+        "t.finished_at desc\n                limit",
+        "t.finished_at >= asked.since order by t.finished_at desc limit",
+        stats.test_statistics_are_of_ones_own_tasks_alone,
+    ),
+    "the throughput of all tenants is told": _foreign(
+        "read_stats",
+        "t.tenant = caller.tenant\n                  and t.created_at >= m.minute",
+        "t.created_at >= m.minute",
+        stats.test_statistics_are_of_ones_own_tasks_alone,
+    ),
+    "what finishes for all tenants is told": _foreign(
+        "read_stats",
+        "t.tenant = caller.tenant\n                  and t.finished_at >= m.minute",
+        "t.finished_at >= m.minute",
+        stats.test_statistics_are_of_ones_own_tasks_alone,
+    ),
+    "another tenant's task is the oldest that waits": _foreign(
+        "read_stats",
+        "t.tenant = caller.tenant\n           and t.status in",
+        "t.status in",
+        stats.test_statistics_are_of_ones_own_tasks_alone,
+    ),
+    "anybody may know of the whole service": Mutant(
+        "read_stats",
+        "'admin' = any (k.scopes)",
+        "true",
+        SCOPELESS,
+        stats.test_only_an_operator_is_told_of_the_queues,
     ),
     "a task of any tenant is changed": _foreign(
         "update_task", JOINED, CROSSED, _hidden("update_task", "pending")

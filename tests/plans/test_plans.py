@@ -12,8 +12,10 @@ import pytest
 
 from chalicelib.access import ANYBODY
 from chalicelib.db import named_statements
+from chalicelib.service.stats import COUNT_LIMIT, SAMPLE
 from chalicelib.store import health
 from chalicelib.store.clients import MOST_LOOKED_AT
+from chalicelib.task import Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -237,6 +239,40 @@ def test_a_search_reads_no_more_where_another_tenant_has_what_it_looks_for(
     assert abs(theirs - nobodys) <= 3
 
 
+STATS = {
+    **ANYBODY.proof(),
+    "minutes": 60,
+    "most": COUNT_LIMIT,
+    "sample": SAMPLE,
+    "statuses": [*map(str, Status)],
+}
+
+
+def test_statistics_read_no_more_than_what_they_count(table: Any) -> None:
+    """All of the million have finished within the window, and half of them are counted in none."""
+    pages, _, plan = explained(table, "read_stats", **STATS)
+    assert "'Node Type': 'Seq Scan', 'Parent Relationship': 'Outer', 'Relation Name'" not in plan
+    # At most four counts end at the limit, with some hundred entries to a page of an index.
+    assert pages < 4 * COUNT_LIMIT / 100
+
+
+def test_statistics_without_any_statistics_of_the_planners(
+    new_database: Callable[[str | None], str], template_url: str
+) -> None:
+    """Sixty minutes are no sixty walks through the table."""
+    connection = psycopg2.connect(new_database(template_url))
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute("alter table tasks set (autovacuum_enabled = off)")
+        cursor.execute(FILL, {"rows": 20_000})
+        cursor.execute("select pg_relation_size('tasks') / 8192")
+        [(whole,)] = cursor.fetchall()
+        pages, _, _ = explained(cursor, "read_stats", **STATS)
+    connection.close()
+    # What is not vacuumed is looked up in the table, entry by entry.
+    assert pages < 20 * whole
+
+
 KEYED = """
 insert into tasks (title, status, error, finished_at, updated_at, attempt, unique_key, unique_scope)
 select 'x', case when n % 10 = 1 then 'failed' else 'completed' end,
@@ -298,3 +334,14 @@ def test_the_backlog_is_looked_at_along_indexes_however_long_it_is(table: Any) -
     # Six counts, each of which looks a row up for each that it counts.
     assert pages < 6 * health.MOST + MOST_PAGES
     assert seconds < PATIENCE
+
+
+def test_the_lag_of_the_outbox_is_read_off_the_first_rows_of_an_index(table: Any) -> None:
+    table.execute(
+        "insert into tasks (tenant, title, dispatch_after)"
+        " select 'late', 'x', '-infinity' from generate_series(1, 20000)"
+    )
+    table.execute("analyze tasks")
+    pages, _, plan = explained(table, "read_outbox_lag")
+    assert pages < MOST_PAGES
+    assert "tasks_to_dispatch" in plan

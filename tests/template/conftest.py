@@ -69,6 +69,8 @@ CONFIGURED: dict[str, dict[str, Any]] = {
             "QUEUE_NAME": "interview-queue-test",
             "DATABASE_SECRET_ARN": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:tasks-Ab",
             "DATABASE_TLS": "rds",
+            "METRICS": "emf",
+            "METRICS_STAGE": "prod",  # as a copy of the block might say
         },
     },
     # With a database of its own.

@@ -477,7 +477,7 @@ FAULTS: dict[str, Plant] = {
         "wrong",
         lambda p: p.state("dead-letters", "ALARM"),
         "tasks-test-dead-letters rings: because",
-        "docs/deploy.md",
+        "docs/operations.md",
     ),
     "an alarm that knows nothing": (
         "alarms",

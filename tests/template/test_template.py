@@ -22,7 +22,7 @@ SETTINGS = Settings()
 #: What may be granted on everything, since AWS knows no other resource for it.
 ON_ALL = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
 LOGS = {"logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"}
-NAMES = ("QueueName", "FunctionName", "LogGroupName", "AlarmName", "Name")
+NAMES = ("QueueName", "FunctionName", "LogGroupName", "AlarmName", "DashboardName", "Name")
 FUNCTIONS = {
     "APIHandler": ("tasks-{}", "ApiHandlerRole"),
     "Worker": ("tasks-{}-worker", "WorkerRole"),
@@ -32,7 +32,10 @@ FUNCTIONS = {
 }
 #: What each function asks of the task queue and of the dead-letter queue.
 ON_QUEUES = {
-    "APIHandler": ("GetQueueUrl SendMessage", ""),
+    "APIHandler": (
+        "GetQueueUrl GetQueueAttributes SendMessage",
+        "GetQueueUrl GetQueueAttributes",
+    ),
     "Worker": (
         "GetQueueUrl GetQueueAttributes ReceiveMessage DeleteMessage ChangeMessageVisibility",
         "GetQueueUrl SendMessage",
@@ -232,7 +235,7 @@ def test_the_sweepers_tick_is_not_repeated_by_lambda(package: Packaged) -> None:
 
 def test_an_alarm_watches_each_thing_that_has_to_go_on(package: Packaged) -> None:
     alarms = package.of_type("AWS::CloudWatch::Alarm")
-    watched = {(one["MetricName"], watches(one)) for one in alarms.values()}
+    watched = {(watched_metric(one), watches(one)) for one in alarms.values()}
     assert watched == {
         ("ApproximateNumberOfMessagesVisible", "TasksDeadLetterQueue"),
         ("ApproximateAgeOfOldestMessage", "TasksQueue"),
@@ -241,21 +244,65 @@ def test_an_alarm_watches_each_thing_that_has_to_go_on(package: Packaged) -> Non
         ("5XXError", f"tasks-{package.stage}"),
         ("Invocations", "Sweeper"),
         ("Errors", "Sweeper"),
+        ("OutboxLag", package.stage),
+        ("Completed Failed", package.stage),
     }
     for alarm in alarms.values():
         assert alarm["AlarmActions"] == alarm["OKActions"]
         assert alarm["AlarmActions"]["Fn::If"][0] == "HasAlarmTopic"
         assert alarm["DatapointsToAlarm"] <= alarm["EvaluationPeriods"]
-        silence = "breaching" if alarm["MetricName"] == "Invocations" else "notBreaching"
+        silence = "breaching" if alarm.get("MetricName") == "Invocations" else "notBreaching"
         assert alarm["TreatMissingData"] == silence
+
+
+def sources(alarm: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return what an alarm watches: one metric, or those that its expression is made of."""
+    if "Metrics" not in alarm:
+        return [alarm]
+    return [one["MetricStat"]["Metric"] for one in alarm["Metrics"] if "MetricStat" in one]
+
+
+def watched_metric(alarm: dict[str, Any]) -> str:
+    return " ".join(source["MetricName"] for source in sources(alarm))
 
 
 def watches(alarm: dict[str, Any]) -> str:
     """Return the first dimension's value, a resource by its logical id."""
-    value = alarm["Dimensions"][0]["Value"]
+    value = sources(alarm)[0]["Dimensions"][0]["Value"]
     if isinstance(value, str):
         return value
     return str(value["Ref"] if "Ref" in value else value["Fn::GetAtt"][0])
+
+
+def test_a_task_that_waits_for_its_second_message_is_not_alarming(package: Packaged) -> None:
+    alarm = package.of_type("AWS::CloudWatch::Alarm")["OutboxLagAlarm"]
+    assert alarm["Threshold"] > 2 * SETTINGS.dispatch_grace + alarm["Period"]
+
+
+def test_the_dashboard_is_text_with_names_of_this_stage_alone(package: Packaged) -> None:
+    (dashboard,) = package.of_type("AWS::CloudWatch::Dashboard").values()
+    body = json.loads(dashboard["DashboardBody"]["Fn::Sub"])
+    assert dashboard["DashboardName"] == f"tasks-{package.stage}"
+    assert set(re.findall(r"\$\{(.+?)\}", json.dumps(body))) == {
+        "AWS::Region",
+        "AWS::Partition",
+        "AWS::AccountId",
+    }
+    (alarms,) = (one["properties"]["alarms"] for one in body["widgets"] if one["type"] == "alarm")
+    names = {one["AlarmName"] for one in package.of_type("AWS::CloudWatch::Alarm").values()}
+    assert {arn.rpartition(":")[2] for arn in alarms} == names
+    functions = {one["FunctionName"] for one in package.of_type("AWS::Lambda::Function").values()}
+    queues = {one["QueueName"] for one in package.of_type("AWS::SQS::Queue").values()}
+    shown = [metric for one in body["widgets"] for metric in one["properties"].get("metrics", ())]
+    assert {metric[3] for metric in shown if metric[0] == "AWS/Lambda"} <= functions
+    assert {metric[3] for metric in shown if metric[0] == "AWS/SQS"} == queues
+
+
+def test_each_function_is_told_its_stage_whatever_is_configured(package: Packaged) -> None:
+    for function in package.of_type("AWS::Lambda::Function").values():
+        told = function["Environment"]["Variables"]
+        assert told["METRICS_STAGE"] == package.stage
+        assert (told.get("METRICS") == "emf") == (package.stage in {"prod", "test"})
 
 
 def test_a_messages_age_is_alarming_only_beyond_delays_and_retries(package: Packaged) -> None:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextvars
 import json
 import logging
+import subprocess
 import sys
+import threading
 from typing import Any
 
 import psycopg2
 import pytest
+from botocore.exceptions import ClientError
 
+from chalicelib import logs
+from chalicelib.errors import QueueUnavailable
 from chalicelib.logs import JsonLines
 
 
@@ -25,7 +31,7 @@ def line(level: int = logging.INFO, error: BaseException | None = None, **extra:
 def test_a_line_tells_when_how_bad_what_and_the_facts() -> None:
     told = line(task_id=7, code=None)
     assert told.pop("time").endswith("Z")
-    assert told == {"level": "INFO", "event": "task_started", "task_id": 7, "code": None}
+    assert told == {"level": "INFO", "event": "task_started", "task_id": 7}
 
 
 def test_a_fact_that_is_no_json_is_told_as_text() -> None:
@@ -50,6 +56,58 @@ def test_an_exception_is_named_with_its_place_but_its_text_is_not_told(cause: Ex
     assert "canary" not in json.dumps(told)
 
 
+def test_what_is_bound_is_on_every_line_of_the_block_and_on_no_other() -> None:
+    with logs.bound(request_id="r", function="worker"):
+        with logs.bound(task_id=7, trace_id=None):
+            assert line(kind="default") | {"time": ""} == {
+                "time": "",
+                "level": "INFO",
+                "event": "task_started",
+                "request_id": "r",
+                "function": "worker",
+                "task_id": 7,
+                "kind": "default",
+            }
+        assert "task_id" not in line()
+    assert "request_id" not in line()
+
+
+def test_what_a_line_says_itself_wins_over_what_is_bound() -> None:
+    with logs.bound(trace_id="the invocation's"):
+        assert line(trace_id="the task's")["trace_id"] == "the task's"
+
+
+def test_what_is_bound_ends_with_the_block_even_if_it_raises() -> None:
+    with pytest.raises(ValueError, match="no luck"), logs.bound(task_id=7):
+        raise ValueError("no luck")
+    assert "task_id" not in line()
+
+
+def test_a_thread_has_what_is_bound_if_it_runs_in_a_copy_of_the_context() -> None:
+    told: list[Any] = []
+    with logs.bound(task_id=7):
+        copied = contextvars.copy_context()
+        for run in (lambda: copied.run(lambda: told.append(line())), lambda: told.append(line())):
+            thread = threading.Thread(target=run)
+            thread.start()
+            thread.join()
+    assert [one.get("task_id") for one in told] == [7, None]
+
+
+def test_a_durations_unit_is_the_millisecond() -> None:
+    assert logs.milliseconds(1.23456) == 1234.6
+
+
+def test_an_error_of_sqs_is_named_by_its_code_and_its_cause_but_not_by_its_text() -> None:
+    error = QueueUnavailable("canary")
+    told: Any = {"Error": {"Code": "AccessDenied", "Message": "canary"}}
+    error.__cause__ = ClientError(told, "SendMessage")
+    text = line(logging.WARNING, error)
+    assert (text["exception"], text["cause"]) == ("QueueUnavailable", "ClientError")
+    assert text["aws_code"] == "AccessDenied"
+    assert "canary" not in json.dumps(text)
+
+
 def test_a_database_error_tells_its_sqlstate() -> None:
     class Refused(psycopg2.DataError):
         pgcode = "22P02"
@@ -57,23 +115,44 @@ def test_a_database_error_tells_its_sqlstate() -> None:
     assert line(logging.ERROR, Refused("canary"))["sqlstate"] == "22P02"
 
 
-def test_a_whole_process_logs_in_json(tmp_path: Any) -> None:
-    import subprocess
+PROGRAM = """
+import logging, sys
+from chalicelib import logs
 
-    code = (
-        "import logging; from chalicelib import logs; logs.configure('INFO');"
-        "logging.getLogger('chalicelib.worker').info('mine', extra={'task_id': 1});"
-        "logging.getLogger('chalicelib.worker').debug('too quiet');"
-        "logging.getLogger('botocore').info('of others');"
-        "logging.getLogger('botocore').warning('loud')"
-    )
+class Watcher(logging.Handler):
+    def emit(self, record):
+        print('{"event": "watched: %s"}' % record.msg)
+
+logs.configure(sys.argv[1], *[Watcher() for _ in sys.argv[2:]])
+logger = logging.getLogger("chalicelib.worker")
+logger.debug("detail")
+logger.info("mine", extra={"task_id": 1})
+logger.warning("loud")
+logging.getLogger("botocore").info("of others")
+logging.getLogger("botocore").warning("loud of others")
+logger.info("metrics", extra={"_aws": {}})
+"""
+
+
+def of_a_process(*arguments: str) -> list[str]:
+    """Return the events that a process of its own writes."""
     done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
+        [sys.executable, "-c", PROGRAM, *arguments],
         env={"PYTHONPATH": ":".join(sys.path)},
         capture_output=True,
         text=True,
         check=True,
     )
-    events = [json.loads(text)["event"] for text in done.stdout.splitlines()]
-    assert events == ["mine", "loud"]
+    return [json.loads(text)["event"] for text in done.stdout.splitlines()]
+
+
+def test_a_whole_process_logs_in_json_from_its_level_up() -> None:
+    assert of_a_process("INFO") == ["mine", "loud", "loud of others", "metrics"]
+    assert of_a_process("WARNING") == ["loud", "loud of others"]
+
+
+def test_a_watcher_sees_what_is_too_quiet_to_be_written_and_metrics_are_written_anyway() -> None:
+    events = of_a_process("ERROR", "with a watcher")
+    assert [one for one in events if not one.startswith("watched: ")] == ["metrics"]
+    watched = [one.removeprefix("watched: ") for one in events if one.startswith("watched: ")]
+    assert watched == ["mine", "loud", "metrics"]

@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 import pytest
+from chalice.app import NotFoundError
 
 from chalicelib.web import pages
 
@@ -11,9 +12,9 @@ from chalicelib.web import pages
 class App:
     """An app that was asked for a page."""
 
-    def __init__(self, asked: str, headers: dict[str, str]) -> None:
+    def __init__(self, asked: str, headers: dict[str, str], path: str = "/docs") -> None:
         self.current_request = self
-        self.path = "/docs"
+        self.path = path
         self.context = {"path": asked}
         self.headers = headers
 
@@ -39,6 +40,30 @@ def test_a_page_finds_its_scripts_below_any_prefix(asked: str, root: str) -> Non
         f"{root}/docs/openapi-explorer.min.js",
         f"{root}/openapi.json",
     ]
+
+
+@pytest.mark.parametrize(
+    ("asked", "root"), [("/", ""), ("", ""), ("/prod", "/prod"), ("/prod/", "/prod")]
+)
+def test_the_page_at_the_root_finds_its_files_below_any_prefix(asked: str, root: str) -> None:
+    app: Any = App(asked, {}, "/")
+
+    @pages.page(app, "text/html")
+    def view(root: str) -> str:
+        return pages.html_file("page/index.html", root)
+
+    links = re.findall(r'(?:src|href)="(/[^"]*)"', view().body)
+    files = ["/page.css", "/page/main.js", "/docs", "/docs"]
+    assert links == [f"{root}{file}" for file in files]
+
+
+def test_every_script_of_the_page_is_served_and_nothing_else_of_its_folder() -> None:
+    assert "main.js" in pages.scripts()
+    for name in pages.scripts():
+        assert pages.script(name) == (pages.FOLDER / "page" / name).read_text(encoding="utf-8")
+    for name in ("index.html", "page.css", "../docs/viewer.js", "", "none.js"):
+        with pytest.raises(NotFoundError):
+            pages.script(name)
 
 
 def test_a_path_cannot_write_into_the_page() -> None:

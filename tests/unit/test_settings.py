@@ -38,6 +38,9 @@ OUT_OF_BOUNDS = [
     ("OPEN_LIMIT", "1000001"),
     ("PARTIAL_BATCH", "both"),
     ("TRACING", "canary-3"),
+    ("METRICS", "on"),
+    ("METRICS_NAMESPACE", "AWS/SQS"),
+    ("METRICS_STAGE", ""),
     ("TRACING_PATIENCE", "0"),
     ("LOG_LEVEL", "LOUD"),
 ]

@@ -16,6 +16,7 @@ _MENDERS = {
     "chalice.local": ("server:mend",),
     "chalice.awsclient": ("mapping:mend_deploy",),
     "chalice.package": ("mapping:mend_package", "stage:mend_template"),
+    "chalice.config": ("stage:mend_environment",),
     "chalice.deploy.appgraph": ("stage:mend_logs",),
     "chalice.deploy.deployer": ("stage:mend_policies", "options:mend_deploy"),
     "chalice.deploy.packager": ("archive:mend",),

@@ -18,6 +18,8 @@ from chalicelib.settings import Settings
 
 #: What app.py declares by; a function would have another value than its mapping.
 _DECLARED = ("queue_name", "batch_size", "batch_window", "maximum_concurrency")
+#: Settings that policies and templates name, whatever the stage's options are.
+_FILLED_IN = ("queue_name", "metrics_namespace")
 #: Lambda's mark: what is unsafe there is not deployed.
 _IN_LAMBDA = {"AWS_LAMBDA_FUNCTION_NAME": "any"}
 _TOKEN = re.compile(r"\$\{([A-Z_]+)\}")
@@ -52,10 +54,24 @@ def mend_template(package: Any) -> None:
         folder = Path(config.project_dir) / ".chalice"
         chosen.apply(template, folder, self._merger, iam="DATABASE_USER_ARN" in known)
         whole = filled(template, known)
+        for resource in whole["Resources"].values():
+            if resource["Type"] == "AWS::CloudWatch::Dashboard":
+                _as_text(resource["Properties"])
         template.clear()
         template.update(whole)
 
     merger.process = merging
+
+
+def mend_environment(configuration: Any) -> None:
+    """Mend ``chalice.config``, so that each function is told the stage that it is of."""
+    whole = configuration.Config
+    told = whole.environment_variables
+
+    def telling(self: Any) -> dict[str, str]:
+        return {**told.fget(self), "METRICS_STAGE": self.chalice_stage}
+
+    whole.environment_variables = property(telling)
 
 
 def mend_logs(appgraph: Any) -> None:
@@ -95,7 +111,8 @@ def names(config: Any) -> dict[str, Any]:
             f"Stage {config.chalice_stage}: TRACING=otel needs packages that are not packaged; "
             f"add the line {_OTEL} to requirements.txt."
         )
-    here_too = {"STAGE": config.chalice_stage, "QUEUE_NAME": told.queue_name}
+    here_too = {name.upper(): getattr(told, name) for name in _FILLED_IN}
+    here_too["STAGE"] = config.chalice_stage
     return here_too | chosen.names(told)
 
 
@@ -111,6 +128,11 @@ def granted(statements: list[Any], known: dict[str, Any]) -> list[Any]:
         for one in statements
         if known.keys() >= set(_TOKEN.findall(json.dumps(one)))
     ]
+
+
+def _as_text(dashboard: dict[str, Any]) -> None:
+    # CloudFormation takes text; as JSON in JSON nobody could read it.
+    dashboard["DashboardBody"] = {"Fn::Sub": json.dumps(dashboard["DashboardBody"])}
 
 
 def filled(part: Any, known: dict[str, Any]) -> Any:

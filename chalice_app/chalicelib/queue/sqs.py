@@ -135,7 +135,9 @@ class Queue:
             numbered = [{"Id": str(number), **entry} for number, entry in enumerate(some)]
             reply = self._call(operation, Entries=numbered)
             for failure in reply.get("Failed", ()):
-                logger.warning("queue_refused", extra={"call": operation, "code": failure["Code"]})
+                logger.warning(
+                    "queue_refused", extra={"call": operation, "aws_code": failure["Code"]}
+                )
 
     def _call(self, operation: str, **arguments: Any) -> Any:
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415  (cold start)

@@ -1,4 +1,4 @@
-"""The HTTP contract: what clients send (``requests``) and what they get (``answers``).
+"""The HTTP contract: what clients send (``requests``) and get (``answers``, ``stats``).
 
 ``fields`` has the kinds of values, ``bodies`` reads what clients send, ``rules`` has the words for
 a rule that is broken.
@@ -24,23 +24,30 @@ from chalicelib.schemas.requests import (
     NewBatch,
     NewTask,
     RetryMany,
+    StatsQuery,
     TaskChanges,
 )
+from chalicelib.schemas.stats import Depths, Minute, Quantiles, Stats
 
 __all__ = [
     "Attempt",
     "Attempts",
     "Batch",
     "Created",
+    "Depths",
     "Filter",
     "Health",
     "KindView",
     "Kinds",
     "ListQuery",
+    "Minute",
     "NewBatch",
     "NewTask",
+    "Quantiles",
     "Retried",
     "RetryMany",
+    "Stats",
+    "StatsQuery",
     "TaskChanges",
     "TaskPage",
     "TaskView",

@@ -20,6 +20,8 @@ from chalicelib.errors import NotStorable
 
 #: The longest delay that may be asked for, in seconds.
 YEAR = 366 * 24 * 60 * 60
+#: The longest window of statistics, in minutes.
+DAY = 24 * 60
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\D")
 
@@ -125,3 +127,4 @@ Words = Annotated[
 Cursor = Annotated[str, Field(max_length=100)]
 Many = Annotated[int, Field(strict=True, ge=1, le=1000), BeforeValidator(_whole)]
 PageSize = Annotated[int, Field(ge=1, le=100), BeforeValidator(_digits)]
+Minutes = Annotated[int, Field(ge=1, le=DAY), BeforeValidator(_digits)]

@@ -21,6 +21,7 @@ from chalicelib.schemas.fields import (
     Description,
     Kind,
     Many,
+    Minutes,
     Moment,
     PageSize,
     Payload,
@@ -148,6 +149,15 @@ class ListQuery(Filter):
     status: Status | None = None
     limit: PageSize = 50
     cursor: Cursor | None = None
+
+
+class StatsQuery(BaseModel):
+    """The query of GET /stats."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    #: How many minutes to look back, this one included.
+    minutes: Minutes = 60
 
 
 class RetryMany(Filter):

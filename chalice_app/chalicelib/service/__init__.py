@@ -1,10 +1,10 @@
 """What the HTTP API can do.
 
 ``tasks`` is the desk that serves one caller; ``posting`` hands tasks to the queue, ``paging`` cuts
-lists into pages, ``waiting`` waits for a task to change, ``attempts`` tells of a task's attempts.
-``checks`` holds requests to what only the service knows, ``kinds`` tells which kinds of tasks there
-are. ``admin`` serves operators: ``keys`` makes and ends keys, ``diagnosis`` looks how the service
-fares.
+lists into pages, ``waiting`` waits for a task to change, ``attempts`` tells of a task's attempts,
+``stats`` of all tasks. ``checks`` holds requests to what only the service knows, ``kinds`` tells
+which kinds of tasks there are. ``admin`` serves operators: ``keys`` makes and ends keys,
+``diagnosis`` looks how the service fares.
 """
 
 from __future__ import annotations

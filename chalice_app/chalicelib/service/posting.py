@@ -1,4 +1,4 @@
-"""Hands stored tasks to the queue."""
+"""Hands stored tasks to the queue, and tells how full it is."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from chalicelib.errors import EnqueueFailed, QueueUnavailable, StoreUnavailable
+from chalicelib.schemas import Depths
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +37,7 @@ class Post:
             self._queue.send(self._near(found))
         except QueueUnavailable as error:
             if self._settings.enqueue_failure == "fail":
-                self._fail(error)
+                self._fail(error, {one.task.id: one.task.kind for one in found})
             else:
                 self._mark(error)
 
@@ -51,19 +52,32 @@ class Post:
         except QueueUnavailable as error:
             self._mark(error)
 
+    def depths(self) -> Depths:
+        """Return about how many messages there are; null where SQS does not tell."""
+        try:
+            tasks = self._queue.depth()
+            return Depths(tasks=tasks, dead_letters=self._queue.letters.depth())
+        except QueueUnavailable as error:
+            logger.warning("queue_depth_unknown", exc_info=error)
+            return Depths(tasks=None, dead_letters=None)
+
     def _near(self, found: Sequence[Found]) -> list[Letter]:
         return [one.letter() for one in found if one.wait <= self._settings.send_ahead]
 
-    def _fail(self, error: QueueUnavailable) -> None:
+    def _fail(self, error: QueueUnavailable, kinds: dict[int, str]) -> None:
         message = f"Failed to send to SQS: {error}"
         unsent = error.context["unsent"]
         failed = [one for one in unsent if self._store.fail_unqueued_task(one, message)]
+        for task_id in failed:
+            facts = {"task_id": task_id, "kind": kinds[task_id], "code": "enqueue_failed"}
+            logger.warning("task_failed", extra=facts)
         if failed:
             raise EnqueueFailed(message, task_id=failed[0]) from error
 
     def _mark(self, error: QueueUnavailable) -> None:
         unsent = error.context["unsent"]
-        logger.warning("task_send_failed", extra={"task_ids": unsent[:10], "error": str(error)})
+        facts = {"task_ids": unsent[:10], "tasks": len(unsent)}
+        logger.warning("task_send_failed", exc_info=error, extra=facts)
         # Unmarked, a task is merely found later: its row is due for a second look anyway.
         with contextlib.suppress(StoreUnavailable):
             self._store.mark_unsent(unsent)

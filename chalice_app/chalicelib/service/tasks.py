@@ -20,6 +20,7 @@ from chalicelib.service.attempts import attempts_of
 from chalicelib.service.checks import check_new, check_payload
 from chalicelib.service.kinds import kinds_of
 from chalicelib.service.paging import page, read_cursor, write_cursor
+from chalicelib.service.stats import read_stats
 from chalicelib.service.waiting import wait_until
 from chalicelib.task import FINAL
 
@@ -29,7 +30,15 @@ if TYPE_CHECKING:
 
     from chalicelib.access import Scope
     from chalicelib.registry import Registry
-    from chalicelib.schemas import ListQuery, NewBatch, NewTask, RetryMany, TaskChanges
+    from chalicelib.schemas import (
+        ListQuery,
+        NewBatch,
+        NewTask,
+        RetryMany,
+        Stats,
+        StatsQuery,
+        TaskChanges,
+    )
     from chalicelib.service.posting import Post
     from chalicelib.store import ClientStore, Creation, Found, Versions
 
@@ -99,6 +108,10 @@ class TaskService:
         found, stopped = self._store.list_tasks(before=before, limit=query.limit + 1, **filters)
         return page(found, query.limit, stopped)
 
+    def stats(self, query: StatsQuery) -> Stats:
+        """Return how the tasks stand, and what became of them in the minutes that are asked for."""
+        return read_stats(self._store, query.minutes, self._post.depths)
+
     def update(self, task_id: int, changes: TaskChanges, *, versions: Versions = None) -> TaskView:
         """Change a task that waits, if it still has one of the ``versions`` (None: any).
 
@@ -108,7 +121,10 @@ class TaskService:
         if "payload" in columns:
             self._check_payload(task_id, columns["payload"])
         found = self._store.update_task(task_id, columns, versions=versions)
-        logger.info("task_changed", extra={"task_id": task_id, "fields": sorted(columns)})
+        logger.info(
+            "task_changed",
+            extra={"task_id": task_id, "kind": found.task.kind, "fields": sorted(columns)},
+        )
         if found.moved:
             self._post.send_near([found])
         return TaskView.of(found.task, found.wait)
@@ -119,13 +135,16 @@ class TaskService:
         Raises TaskChanged, IllegalMove for a finished task, and TaskNotFound.
         """
         task = self._store.cancel_task(task_id, versions=versions)
-        logger.info("task_cancel_requested", extra={"task_id": task.id, "status": task.status})
+        logger.info(
+            "task_cancel_requested",
+            extra={"task_id": task.id, "kind": task.kind, "status": task.status},
+        )
         return TaskView.of(task)
 
     def retry(self, task_id: int, *, versions: Versions = None) -> TaskView:
         """Give a failed or cancelled task new attempts; raises as ``update`` does."""
         found = self._store.retry_task(task_id, versions=versions)
-        logger.info("task_retried_by_hand", extra={"task_id": task_id})
+        logger.info("task_retried_by_hand", extra={"task_id": task_id, "kind": found.task.kind})
         self._post.send([found.letter()])
         return TaskView.of(found.task)
 
@@ -137,7 +156,7 @@ class TaskService:
         after = read_cursor("after", query.cursor, pointer="#/cursor")
         filters = query.model_dump(exclude={"cursor"})
         letters, stopped = self._store.retry_tasks(after=after, **filters)
-        logger.info("tasks_retried_by_hand", extra={"count": len(letters)})
+        logger.info("tasks_retried_by_hand", extra={"tasks": len(letters)})
         self._post.send(letters)
         ids = [letter.id for letter in letters]
         cursor = write_cursor("after", stopped)

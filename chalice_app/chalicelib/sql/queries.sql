@@ -92,6 +92,90 @@ select caller.refusal, page.fitting, page.looked, page.id, page.kind, page.title
  order by page.created_at desc, page.id desc
 
 
+-- name: read_stats
+-- How a tenant's tasks stand, and what became of them in the last whole minutes and this one. Nothing
+-- is read without a bound: a status is counted up to `most`, minutes before the newest `most` tasks
+-- are left out, and times are those of the newest `sample` that finished. Whether the caller is an
+-- operator is asked of a key that was admitted.
+with caller as materialized (
+    select tenant, refusal from admit(%(key_id)s, %(proof)s, %(nonce)s, 'tasks:read')
+), asked as materialized (
+    select date_trunc('minute', now()) - make_interval(mins => %(minutes)s - 1) as since
+), known as materialized (
+    select greatest(asked.since,
+                    date_trunc('minute', c.created_at) + interval '1 minute',
+                    date_trunc('minute', f.finished_at) + interval '1 minute') as since
+      from caller cross join asked
+           left join lateral (
+               select t.created_at
+                 from tasks t
+                where t.tenant = caller.tenant and t.created_at >= asked.since
+                order by t.created_at desc
+               offset %(most)s limit 1) as c on true
+           left join lateral (
+               select t.finished_at
+                 from tasks t
+                where t.tenant = caller.tenant and t.finished_at >= asked.since
+                order by t.finished_at desc
+               offset %(most)s limit 1) as f on true
+), throughput as (
+    select jsonb_agg(jsonb_build_object(
+               'minute', m.minute, 'created', c.created,
+               'completed', f.completed, 'failed', f.failed) order by m.minute) as minutes
+      from caller cross join known
+           cross join generate_series(known.since, now(), interval '1 minute') as m (minute)
+           cross join lateral (
+               select count(*) as created
+                 from tasks t
+                where t.tenant = caller.tenant
+                  and t.created_at >= m.minute
+                  and t.created_at < m.minute + interval '1 minute') as c
+           cross join lateral (
+               select count(*) filter (where t.status = 'completed') as completed,
+                      count(*) filter (where t.status = 'failed') as failed
+                 from tasks t
+                where t.tenant = caller.tenant
+                  and t.finished_at >= m.minute
+                  and t.finished_at < m.minute + interval '1 minute') as f
+), timed as (
+    -- Begun before it was due: something else than this attempt has ended the task.
+    select count(*) as timed,
+           percentile_cont(array[0.5, 0.95, 0.99]) within group (
+               order by extract(epoch from f.started_at - f.run_at)::float8) as wait,
+           percentile_cont(array[0.5, 0.95, 0.99]) within group (
+               order by extract(epoch from f.finished_at - f.started_at)::float8) as run
+      from caller cross join asked
+           cross join lateral (
+               select t.run_at, t.started_at, t.finished_at
+                 from tasks t
+                where t.tenant = caller.tenant and t.finished_at >= asked.since
+                order by t.finished_at desc
+                limit %(sample)s) as f
+     where f.started_at >= f.run_at
+), counted as (
+    select jsonb_object_agg(s.status, n.tasks) as counts
+      from caller
+           cross join unnest(%(statuses)s::text[]) as s (status)
+           cross join lateral (
+               select count(*) as tasks
+                 from (select
+                         from tasks t
+                        where t.tenant = caller.tenant and t.status = s.status
+                        limit %(most)s) as some_of_them) as n
+)
+select caller.refusal, now() as at, counted.counts, timed.timed, timed.wait, timed.run,
+       throughput.minutes,
+       %(key_id)s::text is null or exists (
+           select from api_keys k where k.id = %(key_id)s and 'admin' = any (k.scopes)) as operator,
+       (select extract(epoch from now() - t.run_at)::float8
+          from tasks t
+         where t.tenant = caller.tenant
+           and t.status in ('pending', 'retrying') and t.run_at <= now()
+         order by t.run_at
+         limit 1) as oldest_wait
+  from caller cross join counted cross join timed cross join throughput
+
+
 -- name: fail_unqueued_task
 -- Only a task that nobody has begun: one whose message arrived after all is left alone.
 -- Said again, after a lost reply, it is as true.
@@ -137,7 +221,7 @@ with wanted as (
     select t.id, t.kind, t.title, t.description, t.payload, t.status, t.attempt, t.attempt_limit,
            t.release_count, t.result, t.error, t.run_at, t.created_at, t.updated_at, t.started_at,
            t.finished_at, t.tags, t.lease_token, t.lease_until, t.lease_shared, t.suspect, t.expires_at,
-           t.cancel_requested_at, t.unique_key
+           t.cancel_requested_at, t.unique_key, t.request_id
       from tasks t join wanted using (id)
      order by t.id
        for update of t
@@ -204,6 +288,9 @@ with wanted as (
 select w.id,
        coalesce(j.verdict in ('claim', 'mine'), false) as claimed,
        coalesce(j.verdict in ('suspect', 'apart'), false) as apart,
+       m.id is not null and j.status = 'processing' as rescued,
+       m.id is not null and j.verdict in ('cancel', 'expire', 'exhaust') as ended,
+       j.attempt - j.release_count as spent, j.request_id as lost_request_id,
        coalesce(m.status, j.status) as status,
        coalesce(extract(epoch from case when j.status = 'processing' then j.lease_until
                                         else j.run_at end - now()), 0)::float8 as wait,
@@ -309,7 +396,9 @@ update tasks t
                           then null else now() end
   from lost
  where t.id = lost.id and t.status = 'processing' and t.lease_until < now()
-returning t.id, t.status, t.attempt
+returning t.id, t.kind, t.status, t.error, true as rescued, t.status <> 'retrying' as ended,
+          t.attempt - t.release_count + lost.released::integer as spent,
+          t.request_id as lost_request_id
 
 
 -- name: dispatch_tasks
@@ -355,6 +444,18 @@ select due,
   from presumed
 
 
+-- name: read_outbox_lag
+-- For how long nobody has sent, or looked again at, a task that is due. Of the thousand rows that
+-- are first in the index, since all that have no message are equal there.
+select coalesce(extract(epoch from max(now() - greatest(run_at, since))), 0)::float8 as lag
+  from (select run_at, case when dispatch_after > '-infinity' then dispatch_after
+                            else coalesce(updated_at, created_at) end as since
+          from tasks
+         where status in ('pending', 'retrying') and dispatch_after <= now() and run_at <= now()
+         order by dispatch_after
+         limit 1000) as overdue
+
+
 -- name: expire_tasks
 -- Tasks that nobody began in time; one that is being worked is left to end.
 with late as (
@@ -371,7 +472,8 @@ update tasks t
        result = to_jsonb('Error: ' || (late.error ->> 'message'))
   from late
  where t.id = late.id
-returning t.id
+returning t.id, t.kind, t.status, t.error, false as rescued, true as ended,
+          t.attempt - t.release_count as spent
 
 
 -- name: update_task (once)

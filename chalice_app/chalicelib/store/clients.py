@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from chalicelib.errors import TaskNotFound
 from chalicelib.queue import Letter
 from chalicelib.store.found import Creation, Found, absent, check, read, read_moved, refusal
-from chalicelib.task import Task
+from chalicelib.task import Status, Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -120,6 +120,16 @@ class ClientStore:
         found = [read(row) for row in rows if row["fitting"]]
         last = rows[-1]
         return found, (last["created_at"], last["id"]) if last["looked"] == MOST_LOOKED_AT else None
+
+    def read_stats(self, *, minutes: int, most: int, sample: int) -> dict[str, Any]:
+        """Return how the tasks stand now, and what became of them in the last ``minutes``.
+
+        ``most`` bounds every count, ``sample`` the finished tasks that are timed. ``operator``
+        tells whether the caller may know of the whole service. Times are in seconds.
+        """
+        bounds = {"minutes": minutes, "most": most, "sample": sample}
+        [row] = self._query("read_stats", **bounds, statuses=[*map(str, Status)])
+        return row
 
     def update_task(
         self, task_id: int, changes: dict[str, Any], *, versions: Versions = None

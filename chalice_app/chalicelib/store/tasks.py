@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chalicelib.queue import Letter
+from chalicelib.store.ended import tell_of_ended
 from chalicelib.store.rows import Settlement, Standing, settled, standing
 from chalicelib.task import Status, Task
 
@@ -58,6 +59,7 @@ class Store:
             alone=alone,
             grace=self._settings.dispatch_grace,
         )
+        tell_of_ended(rows)
         return [standing(row, Task.from_row(row) if row["claimed"] else None) for row in rows]
 
     def settle_attempts(self, settlements: Sequence[Settlement], *, token: str) -> list[Standing]:
@@ -84,6 +86,7 @@ class Store:
     def rescue_tasks(self, *, limit: int) -> list[Standing]:
         """End attempts whose lease ran out, and say how their tasks stand now."""
         rows = self._query("rescue_tasks", limit=limit)
+        tell_of_ended(rows)
         return [Standing(id=row["id"], status=Status(row["status"]), wait=0) for row in rows]
 
     def dispatch_tasks(self, *, unsent: bool, limit: int) -> list[Letter]:
@@ -105,7 +108,13 @@ class Store:
 
     def expire_tasks(self, *, limit: int) -> list[int]:
         """Fail waiting tasks that were not begun in time and return their ids."""
-        return [row["id"] for row in self._query("expire_tasks", limit=limit)]
+        rows = self._query("expire_tasks", limit=limit)
+        tell_of_ended(rows)
+        return [row["id"] for row in rows]
+
+    def read_outbox_lag(self) -> float:
+        """Return for how many seconds the task that is longest overdue to be sent has been so."""
+        return float(self._query("read_outbox_lag")[0]["lag"])
 
     def count_failed(self, *, age: float) -> int:
         """Count the tasks that failed less than ``age`` seconds ago."""

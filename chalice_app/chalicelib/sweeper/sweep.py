@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING
 
+from chalicelib import logs
 from chalicelib.errors import QueueUnavailable
 from chalicelib.sweeper.letters import Letters
-from chalicelib.task import Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,6 +45,7 @@ class Sweeper:
         ``queue_lost`` says that the queue forgot everything: every waiting task is sent again.
         Raises StoreUnavailable; when SQS is away, the rest of the sending waits for the next tick.
         """
+        begun = time.monotonic()
         if queue_lost:
             self._store.mark_unsent(None)
 
@@ -62,24 +64,20 @@ class Sweeper:
             )
             done |= self._letters.reconcile(time_left)
         except QueueUnavailable as error:
-            logger.warning("sweep_without_queue", extra={"error": str(error)})
+            logger.warning("sweep_without_queue", exc_info=error)
         done["purged"] = _in_chunks(self._purge, PURGE_CHUNK, time_left)
         _in_chunks(self._forget, PURGE_CHUNK, time_left)
-        logger.info("sweep_finished", extra=done)
+        lag = round(self._store.read_outbox_lag(), 1)
+        duration = logs.milliseconds(time.monotonic() - begun)
+        told = {**done, "outbox_lag_s": lag, "duration_ms": duration}
+        logger.info("sweep_finished", extra=told)
         return done
 
     def _rescue(self) -> int:
-        rescued = self._store.rescue_tasks(limit=CHUNK)
-        for standing in rescued:
-            event = "rescued" if standing.status is Status.RETRYING else standing.status
-            logger.warning("task_%s", event, extra={"task_id": standing.id, "code": "crashed"})
-        return len(rescued)
+        return len(self._store.rescue_tasks(limit=CHUNK))
 
     def _expire(self) -> int:
-        expired = self._store.expire_tasks(limit=CHUNK)
-        for task_id in expired:
-            logger.warning("task_failed", extra={"task_id": task_id, "code": "expired"})
-        return len(expired)
+        return len(self._store.expire_tasks(limit=CHUNK))
 
     def _purge(self) -> int:
         return self._store.purge_tasks(limit=PURGE_CHUNK)

@@ -12,8 +12,9 @@ from chalicelib.web.call import Call
 from chalicelib.web.endpoint import Operation, endpoint
 from chalicelib.web.invocation import invocation_of
 from chalicelib.web.openapi import description
-from chalicelib.web.pages import file, html_file, page
+from chalicelib.web.pages import file, html_file, page, script
 from chalicelib.web.problems import STATUS, kebab, plain_errors_as_problems
+from chalicelib.web.requests import tell
 
 __all__ = [
     "STATUS",
@@ -27,4 +28,6 @@ __all__ = [
     "kebab",
     "page",
     "plain_errors_as_problems",
+    "script",
+    "tell",
 ]

@@ -57,8 +57,9 @@ def path(request: Request) -> str:
 
 def root(request: Request) -> str:
     """Return the path of the API's root, what comes before the route: the stage, or nothing."""
-    steps = str(request.context.get("resourcePath", request.path)).strip("/").count("/") + 1
-    return "/".join(path(request).split("/")[:-steps])
+    whole = path(request).rstrip("/").split("/")
+    route = str(request.context.get("resourcePath", request.path)).strip("/")
+    return "/".join(whole[: len(whole) - len(route.split("/"))] if route else whole)
 
 
 def _json(model: BaseModel, call: Call[Any], status: int, headers: Headers) -> Response:

@@ -71,9 +71,9 @@ def endpoint(
             try:
                 return shown(view(call), call, operation.status, waits=waits)
             except ServiceError as error:
-                return problem(error, request, app.lambda_context)
+                return problem(error, request)
             except Exception as error:  # noqa: BLE001  (Chalice would show it as plain text)
-                return problem(_unexpected(error), request, app.lambda_context)
+                return problem(_unexpected(error), request)
 
         answer.operation = operation  # type: ignore[attr-defined]
         return answer

@@ -9,7 +9,7 @@ import http
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from chalice.app import Response
+from chalice.app import NotFoundError, Response
 
 from chalicelib.web import etags
 from chalicelib.web.answers import Headers, root
@@ -28,18 +28,18 @@ POLICY = (
 )
 
 
-def page(app: Chalice, media_type: str) -> Callable[[Callable[[str], str]], Callable[[], Response]]:
+def page(app: Chalice, media_type: str) -> Callable[[Callable[..., str]], Callable[..., Response]]:
     """Let a view take the path of the API's root and return a text; no key is asked for.
 
-    The root is what comes before the route's own path: a stage's prefix, or nothing. A client that
-    has the text already gets 304.
+    The root is what comes before the route's own path: a stage's prefix, or nothing. What is
+    variable in that path follows. A client that has the text already gets 304.
     """
 
-    def decorate(view: Callable[[str], str]) -> Callable[[], Response]:
+    def decorate(view: Callable[..., str]) -> Callable[..., Response]:
         @functools.wraps(view)
-        def answer() -> Response:
+        def answer(**variables: str) -> Response:
             request = cast("Request", app.current_request)
-            return _answer(request, view(root(request)), media_type)
+            return _answer(request, view(root(request), **variables), media_type)
 
         answer.media_type = media_type  # type: ignore[attr-defined]
         return answer
@@ -51,6 +51,19 @@ def page(app: Chalice, media_type: str) -> Callable[[Callable[[str], str]], Call
 def file(name: str) -> str:
     """Return the file ``name`` of the folder ``static``."""
     return (FOLDER / name).read_text(encoding="utf-8")
+
+
+@functools.cache
+def scripts() -> tuple[str, ...]:
+    """Return the names of the scripts of the page at ``/``."""
+    return tuple(sorted(path.name for path in (FOLDER / "page").glob("*.js")))
+
+
+def script(name: str) -> str:
+    """Return one of them; raises Chalice's NotFoundError for a name that is none of theirs."""
+    if name not in scripts():
+        raise NotFoundError("There is no such script.")
+    return file(f"page/{name}")
 
 
 def html_file(name: str, root: str) -> str:

@@ -7,8 +7,7 @@ import inspect
 import json
 import logging
 import re
-import uuid
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from chalice.app import Response
 
@@ -32,6 +31,7 @@ from chalicelib.errors import (
 )
 from chalicelib.web.answers import Headers, path
 from chalicelib.web.headers import MERGE_PATCH
+from chalicelib.web.requests import request_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,21 +67,19 @@ EXTENSIONS = ("errors", "unnamed", "current")
 CHALLENGE = 'Bearer realm="tasks"'
 
 
-def problem(error: ServiceError, request: Request, context: Any) -> Response:
+def problem(error: ServiceError, request: Request) -> Response:
     """Turn an error into an RFC 9457 reply; what went wrong inside is logged, not shown."""
     kind = type(error)
     status = next(STATUS[base] for base in kind.__mro__ if base in STATUS)
-    request_id = _request_id(request, context)
-    facts = {"request_id": request_id, "method": request.method, "status": status}
     if status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
-        logger.error("request_failed", exc_info=error, extra=facts | {"problem": kind.__name__})
+        logger.error("request_failed", exc_info=error)
     content = {
         "type": f"urn:problem-type:tasks:{kebab(kind.__name__)}",
         "title": inspect.getdoc(kind),
         "status": status,
         "detail": str(error),
         "instance": path(request),
-        "request_id": request_id,
+        "request_id": request_id(request),
     }
     content |= {name: error.context[name] for name in EXTENSIONS if name in error.context}
     return Response(json.dumps(content), status_code=status, headers=_headers(error))
@@ -125,13 +123,8 @@ def plain_errors_as_problems(
             "status": response.status_code,
             "detail": response.body["Message"],
             "instance": path(request),
-            "request_id": _request_id(request, None),
+            "request_id": request_id(request),
         }
         response.body = json.dumps(content)
         response.headers["Content-Type"] = "application/problem+json"
     return response
-
-
-def _request_id(request: Request, context: Any) -> str:
-    inner = getattr(context, "aws_request_id", None)
-    return str(request.context.get("requestId") or inner or uuid.uuid4())

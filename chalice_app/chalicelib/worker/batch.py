@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,9 +23,18 @@ class Invocation:
     remaining: Callable[[], float]
 
 
+@dataclass(frozen=True, slots=True)
+class Attempted:
+    """An attempt that is over: its outcome, and the seconds its handler ran (None: not begun)."""
+
+    task: Task
+    outcome: Outcome
+    duration: float | None = None
+
+
 @dataclass(slots=True, kw_only=True)
 class Batch:
-    """Messages by task, their fates, and outcomes not yet settled (the oldest since when)."""
+    """Messages by task, their fates, and attempts not yet settled (the oldest since when)."""
 
     invocation: Invocation
     fates: Fates
@@ -33,7 +42,7 @@ class Batch:
     token: str = field(default_factory=lambda: str(uuid.uuid4()))
     #: Suspects: they are to be claimed one by one when everything else is settled.
     apart: list[int] = field(default_factory=list)
-    outcomes: list[tuple[Task, Outcome]] = field(default_factory=list)
+    attempted: list[Attempted] = field(default_factory=list)
     oldest: float = 0.0
 
     def alone(self, task_id: int) -> Batch:
@@ -45,6 +54,17 @@ class Batch:
         """Leave a task's messages to the visibility timeout: nobody knows how it stands."""
         for message in self.messages[task_id]:
             self.fates.leave(message)
+
+    def facts(self, task: Task) -> dict[str, Any]:
+        """Return what log lines tell of a task's attempt."""
+        message = self.messages[task.id][0]
+        return {
+            "task_id": task.id,
+            "kind": task.kind,
+            "attempt": task.attempts_spent,
+            "message_id": message.id,
+            "trace_id": message.trace_id,
+        }
 
     def firsts(self) -> list[Message]:
         """Return one message for each task; the others share its fate."""

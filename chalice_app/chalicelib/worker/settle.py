@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from chalicelib import logs
 from chalicelib.errors import StoreRejected, StoreUnavailable
 from chalicelib.outcome import Failed, Released, Retry, describe
 from chalicelib.store import Settlement
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from chalicelib.outcome import Outcome
     from chalicelib.store import Standing, Store
     from chalicelib.task import Task
-    from chalicelib.worker.batch import Batch
+    from chalicelib.worker.batch import Attempted, Batch
 
     Written = list[tuple[Settlement, Standing]]
 
@@ -37,10 +38,10 @@ class Settler:
         When the database stays away they are dropped: the leases run out, and the messages,
         left alone, come back.
         """
-        outcomes, batch.outcomes = batch.outcomes, []
-        if not outcomes:
+        attempts, batch.attempted = batch.attempted, []
+        if not attempts:
             return
-        settlements = [_settlement(batch, task, outcome) for task, outcome in outcomes]
+        settlements = [_settlement(batch, one.task, one.outcome) for one in attempts]
         try:
             written = persist(
                 lambda: self._write(batch, settlements), batch.invocation, self._reserve
@@ -50,9 +51,9 @@ class Settler:
             for settlement in settlements:
                 batch.leave(settlement.id)
             return
-        tasks = {task.id: task for task, _ in outcomes}
+        by_id = {one.task.id: one for one in attempts}
         for settlement, standing in written:
-            _report(tasks[standing.id], settlement.outcome, standing)
+            _report(batch, by_id[standing.id], settlement.outcome, standing)
             _decide(batch, settlement, standing)
 
     def _write(self, batch: Batch, settlements: list[Settlement]) -> Written:
@@ -85,19 +86,21 @@ def _decide(batch: Batch, settlement: Settlement, standing: Standing) -> None:
             batch.fates.decide(message, standing.status, standing.wait)
 
 
-def _report(task: Task, outcome: Outcome, standing: Standing) -> None:
-    facts: dict[str, Any] = {
-        "task_id": task.id,
-        "kind": task.kind,
-        "attempt": task.attempts_spent,
-    }
+def _report(batch: Batch, one: Attempted, outcome: Outcome, standing: Standing) -> None:
+    duration = None if one.duration is None else logs.milliseconds(one.duration)
+    facts = batch.facts(one.task) | {"duration_ms": duration}
     if isinstance(outcome, Retry | Failed):
-        facts |= {"code": outcome.error["code"], "error": outcome.error["class"]}
+        facts |= {"code": outcome.error["code"], "exception": outcome.error["class"]}
+    wait = logs.milliseconds(standing.wait)
     if standing.fenced:
         logger.warning("task_fenced", extra=facts)
-    elif isinstance(outcome, Released) and standing.status is Status.RETRYING:
-        logger.info("task_released", extra=facts | {"delay_s": outcome.delay})
-    elif standing.status is Status.RETRYING:
-        logger.info("task_retrying", extra=facts | {"delay_s": round(standing.wait, 1)})
+    elif standing.status is Status.COMPLETED:
+        logger.info("task_completed", extra=facts)
+    elif standing.status is Status.FAILED:
+        logger.warning("task_failed", extra=facts)
+    elif standing.status is Status.CANCELLED:
+        logger.info("task_cancelled", extra=facts)
+    elif isinstance(outcome, Released):
+        logger.info("task_released", extra=facts | {"wait_ms": wait})
     else:
-        logger.info("task_%s", standing.status, extra=facts)
+        logger.info("task_retrying", extra=facts | {"wait_ms": wait})

@@ -6,6 +6,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
+from chalicelib import logs
 from chalicelib.errors import Stopped, StoreUnavailable, UnreadableMessage
 from chalicelib.fate import Fates
 from chalicelib.outcome import Backoff, Released, completed, judge
@@ -13,7 +14,7 @@ from chalicelib.queue import Message
 from chalicelib.registry import Context
 from chalicelib.task import Status
 from chalicelib.worker.alarm import margin
-from chalicelib.worker.batch import Batch
+from chalicelib.worker.batch import Attempted, Batch
 from chalicelib.worker.persist import persist
 from chalicelib.worker.settle import Settler
 
@@ -118,14 +119,14 @@ class Worker:
         for number, task in enumerate(tasks):
             seen = self._duration.get(task.kind)
             if number and not self._may_start(batch.invocation, seen):
-                outcome: Outcome = Released(0)
+                attempted = Attempted(task, Released(0))
             else:
                 if seen is None or seen > PATIENCE:
                     self._settler.settle(batch)
-                outcome = self._attempt(task, batch)
-            if not batch.outcomes:
+                attempted = self._attempt(task, batch)
+            if not batch.attempted:
                 batch.oldest = time.monotonic()
-            batch.outcomes.append((task, outcome))
+            batch.attempted.append(attempted)
             if time.monotonic() - batch.oldest > PATIENCE:
                 self._settler.settle(batch)
         self._settler.settle(batch)
@@ -150,13 +151,14 @@ class Worker:
             trace=batch.messages[task.id][0].trace,
         )
 
-    def _attempt(self, task: Task, batch: Batch) -> Outcome:
-        facts = {"task_id": task.id, "kind": task.kind, "attempt": task.attempts_spent}
+    def _attempt(self, task: Task, batch: Batch) -> Attempted:
+        facts = batch.facts(task)
         context = self._context(task, batch)
-        logger.info("task_started", extra=facts)
+        logger.info("task_started", extra=facts | {"queue_wait_ms": _queue_wait(task)})
         begun = time.monotonic()
         try:
-            outcome: Outcome = completed(self._run(task, context))
+            with logs.bound(**facts):
+                outcome: Outcome = completed(self._run(task, context))
         except BaseException as error:  # whatever it is, its neighbours must not pay for it
             logger.info("handler_raised", extra=facts, exc_info=error)
             outcome = judge(
@@ -165,8 +167,8 @@ class Worker:
                 release_count=task.release_count,
                 backoff=self._backoff,
             )
-        self._duration[task.kind] = time.monotonic() - begun
-        return outcome
+        duration = self._duration[task.kind] = time.monotonic() - begun
+        return Attempted(task, outcome, duration)
 
     def _conclude(self, batch: Batch) -> None:
         ids, batch.fates.unsent = batch.fates.unsent, []
@@ -177,3 +179,10 @@ class Worker:
                 # Not lost: without a mark the sweeper finds them when they are overdue.
                 logger.warning("not_marked_unsent", extra={"tasks": len(ids)})
         batch.fates.tell()
+
+
+def _queue_wait(task: Task) -> float | None:
+    # From when it was due to its claim; both by the database's clock.
+    if task.started_at is None:
+        return None
+    return logs.milliseconds((task.started_at - task.run_at).total_seconds())

@@ -43,7 +43,7 @@ def _alarms(facts: Facts) -> Iterator[Note]:
         if alarm["StateValue"] == "ALARM":
             yield wrong(
                 f"{name} rings: {alarm.get('StateReason', '')}".rstrip(": "),
-                "docs/deploy.md, Alarms, tells where to look",
+                "docs/operations.md, Alarms, tells what to do",
             )
         elif alarm["StateValue"] == "INSUFFICIENT_DATA":
             yield warning(

@@ -24,28 +24,33 @@ from tasks_client.errors import (
 )
 from tasks_client.inputs import Changes, Filters, NewTask, RetryFilter, TaskOptions
 from tasks_client.models import Attempt, Failure, Page, Progress, Retried, Status, Task
+from tasks_client.stats import Depths, Minute, Quantiles, Stats
 from tasks_client.version import __version__
 
 __all__ = [
     "Attempt",
     "Changes",
     "Client",
+    "Depths",
     "Failure",
     "Filters",
     "Forbidden",
     "IllegalMove",
     "InvalidRequest",
     "KeyReused",
+    "Minute",
     "NewTask",
     "NotFinished",
     "Page",
     "PartlyCreated",
     "Progress",
+    "Quantiles",
     "RateLimited",
     "Refused",
     "Retried",
     "RetryFilter",
     "ServiceFailed",
+    "Stats",
     "Status",
     "Task",
     "TaskChanged",

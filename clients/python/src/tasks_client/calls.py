@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks_client import inputs
 from tasks_client.models import Attempt, Page, Retried, Task
+from tasks_client.stats import Stats
 from tasks_client.transport import NOT_MODIFIED, Call, Repeat
 
 if TYPE_CHECKING:
@@ -71,6 +72,12 @@ def attempts(transport: Transport, task_id: int) -> list[Attempt]:
     """Read a task's attempts, oldest first."""
     reply = transport.ask(Call(method="GET", path=_path(task_id, "/attempts")))
     return reply.read(lambda raw: [Attempt.of(item) for item in raw["items"]])
+
+
+def stats(transport: Transport, minutes: int) -> Stats:
+    """Read how the tasks stand, and how they fared in the last minutes."""
+    query = inputs.query({"minutes": minutes})
+    return transport.ask(Call(method="GET", path="/stats", query=query)).read(Stats.of)
 
 
 def cancel(transport: Transport, task_id: int) -> Task:

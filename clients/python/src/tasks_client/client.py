@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from tasks_client.inputs import Changes, Filters, NewTask, RetryFilter, TaskOptions
     from tasks_client.models import Attempt, Page, Progress, Retried, Task
+    from tasks_client.stats import Stats
 
 Tasks = list["Task"]
 Attempts = list["Attempt"]
@@ -196,6 +197,10 @@ class Client:
     def attempts(self, task_id: int) -> Attempts:
         """Read every attempt of a task, oldest first."""
         return calls.attempts(self._transport, task_id)
+
+    def stats(self, minutes: int = 60) -> Stats:
+        """Read how the tasks stand, and how they fared in the last ``minutes`` (1 to 1440)."""
+        return calls.stats(self._transport, minutes)
 
 
 def _checked_url(text: str) -> str:

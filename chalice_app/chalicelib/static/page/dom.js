@@ -1,0 +1,49 @@
+// Makes elements. Whatever comes from the service becomes text, never markup.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+function fill(element, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === false || value === null || value === undefined) continue;
+    if (typeof value === "function") element.addEventListener(name, value);
+    else element.setAttribute(name, value === true ? "" : String(value));
+  }
+  element.append(...children.flat(2).filter((child) => child !== null && child !== undefined));
+  return element;
+}
+
+/** Make an element; a function among the attributes listens to the event of that name. */
+export function el(tag, attributes = {}, ...children) {
+  return fill(document.createElement(tag), attributes, children);
+}
+
+/** Make an element of a picture. */
+export function svg(tag, attributes = {}, ...children) {
+  return fill(document.createElementNS(SVG, tag), attributes, children);
+}
+
+/** Put these in the place of what an element holds. */
+export function put(element, ...children) {
+  element.replaceChildren(...children.flat(2).filter((child) => child !== null && child !== undefined));
+}
+
+/** Make a button that does something when it is pressed. */
+export function button(label, press, attributes = {}) {
+  return el("button", { type: "button", click: press, ...attributes }, label);
+}
+
+let last = 0;
+
+/** Return a name that no other element of the page has. */
+export function fresh(name) {
+  last += 1;
+  return `${name}-${last}`;
+}
+
+/** Put anew what an element holds, but only if `facts` differ from last time: it may be in focus. */
+export function redraw(element, facts, make) {
+  const signature = JSON.stringify(facts);
+  if (element.signature === signature) return;
+  element.signature = signature;
+  put(element, make());
+}

@@ -1,0 +1,50 @@
+// Holds the API key: for this tab, until it is closed or the key is forgotten.
+
+import { button, el } from "./dom.js";
+import { open } from "./dialog.js";
+
+const NAME = "tasks-key";
+let asked = null;
+
+/** Return the key, or null. */
+export function key() {
+  return sessionStorage.getItem(NAME);
+}
+
+/** Forget it. */
+export function forget() {
+  sessionStorage.removeItem(NAME);
+  dispatchEvent(new Event("key"));
+}
+
+/** Ask for a key, once however many requests need it; returns whether there is a new one. */
+export function ask(why) {
+  asked ??= dialog(why).finally(() => {
+    asked = null;
+  });
+  return asked;
+}
+
+async function dialog(why) {
+  const input = el("input", {
+    id: "key",
+    type: "password",
+    autocomplete: "off",
+    spellcheck: "false",
+    placeholder: "tk_…",
+  });
+  const given = await open("This service needs a key", (close) => [
+    el("p", {}, why),
+    el("label", { for: "key" }, "API key"),
+    input,
+    el("p", { class: "hint" }, "It stays in this tab and is gone when you close it. An operator makes " +
+      "keys with scripts/keys.sh; scripts/dev.sh --auth prints one when it starts."),
+    el("div", { class: "actions" },
+      button("Not now", () => close(null)),
+      el("button", { type: "submit", class: "main" }, "Use this key")),
+  ], () => input.value.trim());
+  if (!given) return false;
+  sessionStorage.setItem(NAME, given);
+  dispatchEvent(new Event("key"));
+  return true;
+}
