@@ -14,6 +14,7 @@ import time
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
+from chalicelib.chalice_cli.refusals import FOR_A_LAPTOP
 from localdev import keys, parts, processes, servers, state, tools
 from localdev.console import Console
 from localdev.deploy import package
@@ -132,7 +133,8 @@ class Supervisor:
         out = self._options.folder / "zip"
         self._console.say("packaging the stage dev …")
         region = self._environ.get("AWS_DEFAULT_REGION", "us-east-1")
-        made = package.make(processes.APP, "dev", out, self._environ, region)
+        environ = {**self._environ, FOR_A_LAPTOP: "1"}
+        made = package.make(processes.APP, "dev", out, environ, region)
         tools.python_of("lambda")
         self._console.say(f"packaged: {made.zip.stat().st_size:,} bytes, {made.digest[:12]}")
         return out

@@ -35,8 +35,8 @@ class Settings(BaseModel):
     database_secret_arn: str = Field(
         "",
         pattern=r"^(arn:[^:]+:secretsmanager:[^\s]+)?$",
-        description="The secret, in RDS's form, with the database's user and password; what it "
-        "says wins over `DATABASE_URL`.",
+        description="The whole ARN of the secret, in RDS's form, with the database's user and "
+        "password; what it says wins over `DATABASE_URL`.",
     )
     database_tls: str = Field(
         "",
@@ -216,6 +216,9 @@ def _parts(url: str) -> SplitResult:
 def _unsafe(settings: Settings) -> Iterator[str]:
     if settings.auth == "off":
         yield "AUTH: off is for a laptop; in Lambda it has to be keys"
+    # GetSecretValue takes less of it, but a policy on less matches nothing.
+    if (arn := settings.database_secret_arn) and arn[-7:-6] != "-":
+        yield "DATABASE_SECRET_ARN: is not the whole ARN, which ends in a hyphen and six characters"
     yield from _unsafe_database(settings)
 
 

@@ -157,7 +157,7 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         metavar="NAME=VALUE",
         help="of the template: AlarmTopicArn, Dashboard, ApiRateLimit, ApiBurstLimit, "
-        "AuroraMinCapacity, AuroraMaxCapacity; kept from then on",
+        "AuroraMinCapacity, AuroraMaxCapacity, AuroraZoneA, AuroraZoneB; kept from then on",
     )
     _add_switches(add)
     return parser

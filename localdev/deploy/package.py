@@ -60,18 +60,9 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def check_stage(app: Path, stage: str) -> None:
-    """Raise StackError unless config.json has the stage, and a database for it."""
+    """Raise StackError unless config.json has the stage."""
     config = json.loads((app / ".chalice" / "config.json").read_text(encoding="utf-8"))
     names.check(config, stage)
-    levels = (config, config["stages"][stage])
-    environ = [level.get("environment_variables", {}) for level in levels]
-    if any(level.get("database") == "aurora" for level in levels):
-        return
-    if not any({"DATABASE_SECRET_ARN", "DATABASE_URL"} & told.keys() for told in environ):
-        raise StackError(
-            f"the stage {stage} has no database; in .chalice/config.json set DATABASE_SECRET_ARN "
-            'under its environment_variables, or "database": "aurora" (docs/deploy.md)'
-        )
 
 
 def make(app: Path, stage: str, out: Path, environ: Mapping[str, str], region: str) -> Package:

@@ -125,8 +125,16 @@ class Bundle:
             queue=queue.rpartition(":")[2],
             batch_size=told["BatchSize"],
             window=told["MaximumBatchingWindowInSeconds"],
-            concurrency=told["ScalingConfig"]["MaximumConcurrency"],
+            concurrency=_concurrency(told, self.environ(function)),
         )
+
+
+def _concurrency(told: dict[str, Any], environ: Mapping[str, str]) -> int:
+    # With pollers of its own a mapping has none, and here they are as many as without them.
+    if "ScalingConfig" in told:
+        return int(told["ScalingConfig"]["MaximumConcurrency"])
+    name = "MAXIMUM_CONCURRENCY"
+    return Settings.from_env({name: environ[name]} if name in environ else {}).maximum_concurrency
 
 
 def beside(environ: Mapping[str, str]) -> dict[str, str]:

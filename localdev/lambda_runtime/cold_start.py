@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from chalicelib.chalice_cli.refusals import FOR_A_LAPTOP
 from localdev import tools
 from localdev.deploy import package
 from localdev.errors import StackError
@@ -47,7 +48,8 @@ def main(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         tools.say("packaging twice …")
-        made = package.make(APP, "dev", Path(folder, "out"), os.environ, "us-east-1")
+        environ = {**os.environ, FOR_A_LAPTOP: "1"}
+        made = package.make(APP, "dev", Path(folder, "out"), environ, "us-east-1")
         bundle = Bundle.of(made.zip.parent, {})
         plain = Bundle(made, _plain(Path(folder, "plain"), bundle.home), {})
         starts: dict[str, Callable[[], Sandbox]] = {

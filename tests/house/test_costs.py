@@ -11,6 +11,7 @@ import pytest
 
 from chalicelib.settings import Settings
 from tests.costs import DEAR, IDLE, MONTH, PAGE, PRICES, TASK, Bill, number, stale, tables
+from tests.packages import configuration
 from tests.tree import ROOT
 
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -78,7 +79,7 @@ def test_every_price_names_its_source_and_a_day() -> None:
 
 
 def test_the_quantities_are_those_of_the_template_and_the_settings() -> None:
-    config, resources = read("config.json"), read("resources.json")["Resources"]
+    config, resources = configuration(), read("resources.json")["Resources"]
     month, settings = BILL.month, Settings.model_validate({})
     alone, ten, hundred = (BILL.task[way] for way in BILL.ways)
     alarms = [one for one in resources.values() if one.get("Type") == "AWS::CloudWatch::Alarm"]
@@ -106,5 +107,5 @@ def test_maximum_concurrency_is_set_so_five_pollers_never_become_two() -> None:
 
 
 def test_all_of_it_is_traced_unless_it_is_turned_off_in_two_places() -> None:
-    assert read("config.json")["xray"] is True
+    assert configuration()["xray"] is True
     assert read("resources.json")["Resources"]["RestAPI"]["Properties"]["TracingEnabled"] is True

@@ -13,31 +13,19 @@ import pytest
 
 from localdev.deploy import package
 from localdev.errors import StackError
-from tests.packages import copied
+from tests.packages import DATABASE, configure, copied
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-ARN = "arn:aws:secretsmanager:us-east-1:123456789012:secret:tasks-AbCdEf"
 #: Where an ELF file names its machine, and 64-bit Arm there. Source: elf(5), e_machine.
 MACHINE, AARCH64 = slice(18, 20), 183
-DATABASE = {"DATABASE_SECRET_ARN": ARN, "DATABASE_TLS": "rds"}
-
-
-def configure(app: Path, environ: dict[str, str], **stage: str) -> None:
-    """Let the stage prod of the app have this configuration besides its own."""
-    file = app / ".chalice" / "config.json"
-    config = json.loads(file.read_text(encoding="utf-8"))
-    config["stages"]["prod"].update(stage)
-    config["stages"]["prod"]["environment_variables"].update(environ)
-    file.write_text(json.dumps(config))
 
 
 @pytest.fixture
 def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An app whose stage prod has a database, and which has no requirements."""
     app = copied(tmp_path, bare=True)
-    configure(app, DATABASE)
     monkeypatch.setattr(package, "APP", app)
     return app
 
@@ -63,7 +51,7 @@ def test_zip_and_template_are_made_and_said_to_be_so(
 
 @pytest.mark.parametrize(
     ("stage", "message"),
-    [("test", "there is no stage test .* dev, prod"), ("dev", "the stage dev has no database")],
+    [("test", "there is no stage test .* dev, prod"), ("dev", "Stage dev: it has no database")],
 )
 def test_a_stage_that_cannot_work_is_not_packaged(
     app: Path, tmp_path: Path, stage: str, message: str

@@ -171,6 +171,23 @@ def test_another_chalice_than_the_known_one_is_refused(
         chalice_cli.mend()
 
 
+def test_another_version_of_chalice_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may have every name that is mended, and mean something else by it."""
+    known = importlib.import_module("chalice.package")
+    other = types.SimpleNamespace(**vars(known))
+    vars(other).pop("_mended_by_tasks", None)
+    monkeypatch.setitem(sys.modules, "chalice.package", other)
+    monkeypatch.setattr(chalice_cli, "VERSION", "1.33")
+    with pytest.raises(SystemExit, match=r"mends Chalice 1\.33's command line, and this one is"):
+        chalice_cli.mend()
+
+
+def test_the_version_that_is_mended_is_the_one_that_is_installed() -> None:
+    wanted = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    minor = int(chalice_cli.VERSION.partition(".")[2])
+    assert f'"chalice>={chalice_cli.VERSION},<1.{minor + 1}"' in wanted
+
+
 def test_a_direct_deploy_asks_for_partial_batches_too() -> None:
     program = """
 import sys

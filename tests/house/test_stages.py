@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
+import json
+import re
 import sys
 import types
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from chalice import constants
+from chalice.config import Config
 from chalice.deploy import appgraph
 
 from chalicelib import chalice_cli
-from chalicelib.chalice_cli import options, stage
+from chalicelib.chalice_cli import capacity as sizes
+from chalicelib.chalice_cli import options, refusals, stage
+from chalicelib.settings import Settings
+from tests.tree import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,17 +27,24 @@ if TYPE_CHECKING:
 ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:tasks-AbCdEf"
 
 
-def config(**environ: str) -> Any:
-    return types.SimpleNamespace(
-        chalice_stage="prod",
-        environment_variables=environ,
-        subnet_ids=[],
-        config_from_disk={"app_name": "tasks", "stages": {"prod": {}}},
-    )
+AT = {"DATABASE_URL": "postgresql://app@db.example.com/x", "DATABASE_TLS": "rds"}
+BY_TOKEN = {**AT, "DATABASE_AUTH": "iam"}
 
 
-def with_options(told: Any, **chosen: Any) -> Any:
-    told.config_from_disk["stages"]["prod"] = chosen
+def config(**environ: str) -> Config:
+    """Return a configuration whose stage prod has these variables, and AT if not another's."""
+    known = {} if {"DATABASE_URL", "DATABASE_SECRET_ARN"} & environ.keys() else AT
+    stage = {"environment_variables": {**known, **environ}}
+    return Config("prod", config_from_disk={"app_name": "tasks", "stages": {"prod": stage}})
+
+
+def bare(**chosen: Any) -> Config:
+    """Return a configuration whose stage prod has this and nothing else."""
+    return Config("prod", config_from_disk={"app_name": "tasks", "stages": {"prod": chosen}})
+
+
+def with_options(told: Config, **chosen: Any) -> Config:
+    told.config_from_disk["stages"]["prod"] |= chosen
     return told
 
 
@@ -40,6 +54,143 @@ def test_names_are_filled_in_wherever_they_stand() -> None:
         "a": ["q-dlq", {"prod": 1}],
         "b": "${AWS::Region} ${UNKNOWN} ${x}",
     }
+
+
+def test_the_queue_is_made_as_the_settings_of_the_stage_say() -> None:
+    queue = {
+        "VisibilityTimeout": "${VISIBILITY_TIMEOUT}",
+        "maxReceiveCount": "${MAX_RECEIVE_COUNT}",
+    }
+    assert stage.filled(queue, stage.names(config())) == {
+        "VisibilityTimeout": 360,
+        "maxReceiveCount": 3,
+    }
+    told = config(WORKER_TIMEOUT="300", MAX_RECEIVE_COUNT="5")
+    functions = {"worker": {"lambda_timeout": 300}}
+    names = stage.names(with_options(told, lambda_functions=functions))
+    assert stage.filled(queue, names) == {"VisibilityTimeout": 1800, "maxReceiveCount": 5}
+
+
+@pytest.mark.parametrize(
+    ("limit", "environ"), [({}, {"WORKER_TIMEOUT": "300"}), ({"lambda_timeout": 300}, {})]
+)
+def test_lambda_ends_the_worker_when_its_leases_say_so(
+    limit: dict[str, int], environ: dict[str, str]
+) -> None:
+    told = with_options(config(**environ), lambda_functions={"worker": limit})
+    with pytest.raises(SystemExit, match=r"WORKER_TIMEOUT is \d+, and the worker's lambda_timeout"):
+        stage.names(told)
+
+
+def test_a_stage_without_a_database_is_packaged_for_a_laptop_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(SystemExit, match=r"Stage prod: it has no database; .*DATABASE_SECRET_ARN"):
+        stage.names(bare())
+    monkeypatch.setenv(refusals.FOR_A_LAPTOP, "1")
+    assert stage.names(bare())["STAGE"] == "prod"
+
+
+@pytest.mark.parametrize(
+    ("misspelt", "message"),
+    [
+        ({"snapStart": True}, r"no option snapStart; did you mean snapstart\?"),
+        ({"lambda_functions": {"worker": {"reserved_concurency": 1}}}, "reserved_concurrency"),
+        ({"zzz": 1}, r"no option zzz\.$"),
+    ],
+)
+def test_a_misspelt_option_is_named(misspelt: dict[str, Any], message: str) -> None:
+    with pytest.raises(SystemExit, match=message):
+        stage.names(with_options(config(), **misspelt))
+
+
+def test_a_misspelt_option_of_all_stages_is_named() -> None:
+    told = config()
+    told.config_from_disk["lambda_architecure"] = "arm64"
+    with pytest.raises(SystemExit, match="did you mean lambda_architecture"):
+        stage.names(told)
+
+
+def test_every_option_that_chalice_reads_is_known() -> None:
+    read = re.findall(r"_chain_(?:lookup|merge)\(\s*'(\w+)'", inspect.getsource(Config))
+    of_the_command = {"profile", "app_name", "project_dir", "chalice_app"}
+    assert len(read) > 20
+    assert set(read) - of_the_command <= refusals.KNOWN
+
+
+@pytest.mark.parametrize("where", ["stage", "function"])
+def test_what_lambda_sets_itself_is_not_told(where: str) -> None:
+    environ = {"AWS_REGION": "eu-west-1"}
+    told = config(**environ) if where == "stage" else config()
+    if where == "function":
+        functions = {"worker": {"environment_variables": environ}}
+        told = with_options(told, lambda_functions=functions)
+    with pytest.raises(SystemExit, match="Lambda sets AWS_REGION itself"):
+        stage.names(told)
+
+
+def test_the_arn_of_a_secret_is_whole_or_the_stage_is_refused() -> None:
+    partial = ARN.removesuffix("-AbCdEf")
+    with pytest.raises(SystemExit, match=r"DATABASE_SECRET_ARN: is not the whole ARN, .* six"):
+        stage.names(config(DATABASE_SECRET_ARN=partial, DATABASE_TLS="rds"))
+
+
+@pytest.mark.parametrize(
+    ("most", "capacity"),
+    [(189, (0.5, 1)), (823, (0.5, 4)), (3360, (1, 16)), (5000, (1, 24))],
+)
+def test_a_capacity_has_room_for_the_connections_that_it_is_made_for(
+    most: int, capacity: tuple[float, float]
+) -> None:
+    """At 1 and at 16 ACU the figures are AWS's, the others are in proportion."""
+    assert sizes.least(most - 3) == capacity
+
+
+def test_one_connection_more_needs_more_capacity_and_there_is_an_end_to_it() -> None:
+    assert sizes.least(187) == (0.5, 1.5)
+    assert sizes.least(1997) == (0.5, 10)
+    assert sizes.least(1998) == (1, 10)
+    assert sizes.least(4998) is None
+
+
+@pytest.mark.parametrize(
+    ("reserved", "chosen", "told"),
+    [
+        ({}, {}, (13, ["api_handler"])),
+        ({"api_handler": 50}, {}, (63, [])),
+        ({"api_handler": 50, "worker": 4}, {}, (57, [])),
+        ({"api_handler": 50}, {"pollers": {"maximum": 20}}, (53, ["worker"])),
+        ({"worker": 40}, {"pollers": {"maximum": 20}}, (43, ["api_handler"])),
+    ],
+)
+def test_a_stage_opens_as_many_connections_as_run_at_once(
+    reserved: dict[str, int], chosen: dict[str, Any], told: tuple[int, list[str]]
+) -> None:
+    functions = {name: {"reserved_concurrency": most} for name, most in reserved.items()}
+    asked = with_options(config(), lambda_functions=functions, **chosen)
+    assert sizes.connections(asked, options.read(asked), Settings()) == told
+
+
+def test_a_database_is_made_no_smaller_than_the_stage_needs() -> None:
+    file = ROOT / "chalice_app" / ".chalice" / "aurora.json"
+    parameters = json.loads(file.read_text(encoding="utf-8"))["Parameters"]
+    before = json.loads(json.dumps(parameters))
+    sizes.fit(parameters, 13, ["api_handler"])
+    told = parameters["AuroraMaxCapacity"].pop("Description")
+    assert told.endswith("The stage may open 13, and those of api_handler besides.")
+    del before["AuroraMaxCapacity"]["Description"]
+    assert parameters == before
+    parameters["AuroraMaxCapacity"]["Description"] = ""
+    sizes.fit(parameters, 2500, [])
+    largest = parameters["AuroraMaxCapacity"]
+    assert largest["MinValue"] == largest["Default"] == 12
+    assert parameters["AuroraMinCapacity"]["MinValue"] == 1
+
+
+def test_more_connections_than_any_database_takes_are_refused() -> None:
+    functions = {"api_handler": {"reserved_concurrency": 5000}}
+    with pytest.raises(SystemExit, match="may open 5013 connections, and Aurora takes 5000"):
+        stage.names(bare(database="aurora", lambda_functions=functions))
 
 
 def test_nothing_is_granted_on_what_the_stage_does_not_have() -> None:
@@ -82,10 +233,6 @@ def test_a_function_is_told_its_stage_whatever_the_stage_was_copied_from() -> No
 
     stage.mend_environment(types.SimpleNamespace(Config=Config))
     assert Config().environment_variables == {"METRICS_STAGE": "staging", "QUEUE_NAME": "q"}
-
-
-AT = {"DATABASE_URL": "postgresql://app@db.example.com/x", "DATABASE_TLS": "rds"}
-BY_TOKEN = {**AT, "DATABASE_AUTH": "iam"}
 
 
 @pytest.mark.parametrize(
@@ -136,12 +283,11 @@ def test_an_option_out_of_bounds_is_named(chosen: dict[str, Any], message: str) 
 
 def test_a_database_of_its_own_and_one_that_is_there_exclude_each_other() -> None:
     aurora = {"database": "aurora"}
-    assert "DATABASE_SECRET_ARN" in stage.names(with_options(config(), **aurora))
+    assert "DATABASE_SECRET_ARN" in stage.names(bare(**aurora))
     for name, value in AT.items():
         with pytest.raises(SystemExit, match="database aurora sets DATABASE_URL"):
-            stage.names(with_options(config(**{name: value}), **aurora))
-    told = with_options(config(), **aurora)
-    told.subnet_ids = ["subnet-1"]
+            stage.names(bare(environment_variables={name: value}, **aurora))
+    told = bare(subnet_ids=["subnet-1"], **aurora)
     with pytest.raises(SystemExit, match="database aurora brings a network"):
         stage.names(told)
 
@@ -187,8 +333,10 @@ def policy_of() -> Callable[..., list[Any]]:
             PolicyGenerator=PolicyGenerator, VPC_ATTACH_POLICY=constants.VPC_ATTACH_POLICY
         )
         stage.mend_policies(deployer)
-        resource, asked = types.SimpleNamespace(), with_options(config(), **chosen)
-        asked.subnet_ids = subnets
+        resource = types.SimpleNamespace()
+        asked = bare(**chosen) if chosen else config()
+        if subnets:
+            asked = with_options(asked, subnet_ids=subnets)
         PolicyGenerator().handle_filebasediampolicy(asked, resource)
         return list(resource.document["Statement"])
 
@@ -216,8 +364,10 @@ def test_a_direct_deploy_keeps_the_log_of_the_apis_function_by_its_name() -> Non
 
 
 def test_a_stage_that_is_traced_with_opentelemetry_has_its_packages(tmp_path: Path) -> None:
-    traced = config(TRACING="otel")
-    traced.project_dir = str(tmp_path)
+    told = config(TRACING="otel").config_from_disk
+    traced = Config(
+        "prod", user_provided_params={"project_dir": str(tmp_path)}, config_from_disk=told
+    )
     requirements = tmp_path / "requirements.txt"
     requirements.write_text("pydantic\n")
     with pytest.raises(SystemExit, match=r"Stage prod: .*-r requirements-otel\.txt"):

@@ -14,7 +14,7 @@ import boto3
 import pytest
 
 from chalicelib.chalice_cli.options import SNAPSTART_SINCE, Options
-from tests.packages import MERGE, copied, packaged
+from tests.packages import ARN, MERGE, configuration, copied, packaged
 from tests.tree import ROOT
 
 if TYPE_CHECKING:
@@ -59,7 +59,8 @@ class Packaged:
 
 #: What an older Python packages has no snapshots; there the test puts them in afterwards.
 CAN_SNAP = sys.version_info >= SNAPSTART_SINCE
-#: Stages as docs/deploy.md has them set up, each as prod with these besides.
+FUNCTIONS: dict[str, dict[str, Any]] = configuration()["stages"]["prod"]["lambda_functions"]
+#: Stages as docs/deploy.md has them set up.
 CONFIGURED: dict[str, dict[str, Any]] = {
     # With a secret, in a VPC.
     "test": {
@@ -67,7 +68,7 @@ CONFIGURED: dict[str, dict[str, Any]] = {
         "security_group_ids": ["sg-0123456789abcdef0"],
         "environment_variables": {
             "QUEUE_NAME": "interview-queue-test",
-            "DATABASE_SECRET_ARN": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:tasks-Ab",
+            "DATABASE_SECRET_ARN": ARN.replace("us-east-1", "eu-west-1"),
             "DATABASE_TLS": "rds",
             "METRICS": "emf",
             "METRICS_STAGE": "prod",  # as a copy of the block might say
@@ -83,6 +84,8 @@ CONFIGURED: dict[str, dict[str, Any]] = {
         "database": "aurora",
         "snapstart": CAN_SNAP,
         "pollers": {"minimum": 3, "maximum": 20},
+        "lambda_functions": FUNCTIONS
+        | {"api_handler": {**FUNCTIONS["api_handler"], "reserved_concurrency": 1000}},
         "environment_variables": {"QUEUE_NAME": "interview-queue-every", "DATABASE_AUTH": "iam"},
     },
     # By tokens to a database that is there.
@@ -93,20 +96,21 @@ CONFIGURED: dict[str, dict[str, Any]] = {
             "DATABASE_URL": "postgresql://app@db.example.com/tasks",
             "DATABASE_TLS": "rds",
             "DATABASE_AUTH": "iam",
+            # And as slow as it gets.
+            "WORKER_TIMEOUT": "300",
+            "MAX_RECEIVE_COUNT": "5",
         },
+        "lambda_functions": FUNCTIONS | {"worker": {**FUNCTIONS["worker"], "lambda_timeout": 300}},
     },
 }
-STAGES = ("dev", "prod", *CONFIGURED)
+STAGES = ("prod", *CONFIGURED)
 
 
 def configured(folder: Path) -> Path:
     """Return a copy of the app that has these stages."""
     app = copied(folder, bare=True)
-    file = app / ".chalice" / "config.json"
-    config = json.loads(file.read_text(encoding="utf-8"))
-    for stage, more in CONFIGURED.items():
-        config["stages"][stage] = {**config["stages"]["prod"], **more}
-    file.write_text(json.dumps(config))
+    told = json.dumps(configuration(**CONFIGURED))
+    (app / ".chalice" / "config.json").write_text(told)
     return app
 
 

@@ -20,7 +20,7 @@ from localdev.deploy.bucket import Bucket
 from localdev.deploy.functions import Migrator
 from localdev.deploy.stack import CAPABILITIES, Stack
 from localdev.errors import StackError
-from tests.packages import copied
+from tests.packages import ARN, copied
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 ACCOUNT = "123456789012"
 BUCKET = f"tasks-packages-{ACCOUNT}-us-east-1"
-ARN = f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:tasks-AbCdEf"
 WHERE = "--region eu-west-1 --stack-name tasks-prod"
 TOPIC = f"AlarmTopicArn=arn:aws:sns:us-east-1:{ACCOUNT}:ops"
 
@@ -39,11 +38,6 @@ TOPIC = f"AlarmTopicArn=arn:aws:sns:us-east-1:{ACCOUNT}:ops"
 def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An app whose stage prod has a database."""
     app = copied(tmp_path, bare=True)
-    file = app / ".chalice" / "config.json"
-    config = json.loads(file.read_text(encoding="utf-8"))
-    told = config["stages"]["prod"]["environment_variables"]
-    told.update(DATABASE_SECRET_ARN=ARN, DATABASE_TLS="rds")
-    file.write_text(json.dumps(config))
     monkeypatch.setattr(command, "APP", app)
     return app
 

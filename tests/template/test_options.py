@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tests.template.conftest import Packaged
 
 WITH_AURORA = ("aurora", "every")
-WITHOUT_OPTIONS = ("dev", "prod", "test", "tokens")
+WITHOUT_OPTIONS = ("prod", "test", "tokens")
 
 
 @pytest.fixture(params=WITH_AURORA)
@@ -74,7 +74,29 @@ def test_the_database_grows_as_the_parameters_say_and_never_pauses(aurora: Packa
     parameters = aurora.translated["Parameters"]
     # 0 would let it pause, which a sweeper that comes every minute never does.
     assert parameters["AuroraMinCapacity"]["MinValue"] == 0.5
-    assert parameters["AuroraMaxCapacity"]["MinValue"] == 1
+    assert parameters["AuroraMaxCapacity"]["MinValue"] >= 1
+
+
+def test_the_database_leaves_no_log_that_nobody_ends(aurora: Packaged) -> None:
+    """RDS would make the group itself, which keeps for ever and outlives the stack."""
+    assert "EnableCloudwatchLogsExports" not in resource(aurora, "TasksDatabase")["Properties"]
+
+
+def test_the_subnets_are_where_the_parameters_say(aurora: Packaged) -> None:
+    for letter, index in (("A", 0), ("B", 1)):
+        zone = resource(aurora, f"TasksSubnet{letter}")["Properties"]["AvailabilityZone"]
+        assert zone == {"Fn::Select": [ref(f"AuroraZone{letter}"), {"Fn::GetAZs": ""}]}
+        assert aurora.translated["Parameters"][f"AuroraZone{letter}"]["Default"] == index
+
+
+def test_the_database_has_room_for_what_runs_at_once(packages: dict[str, Packaged]) -> None:
+    told = packages["aurora"].translated["Parameters"]["AuroraMaxCapacity"]
+    assert told["Description"].endswith("The stage may open 13, and those of api_handler besides.")
+    assert (told["MinValue"], told["Default"]) == (1, 4)
+    told = packages["every"].translated["Parameters"]["AuroraMaxCapacity"]
+    assert told["Description"].endswith("The stage may open 1003, and those of worker besides.")
+    # 1003 and PostgreSQL's own three, at 189 for the first ACU and 211.4 for each other.
+    assert told["MinValue"] == told["Default"] == 5
 
 
 def test_only_the_functions_reach_the_database_and_the_endpoints(aurora: Packaged) -> None:

@@ -64,9 +64,9 @@ def policies(aws: Aws) -> dict[str, str]:
 def test_both_stages_stand_side_by_side_in_one_account(
     aws: Aws, packages: dict[str, Packaged]
 ) -> None:
-    for stage in ("dev", "prod"):
+    for stage in ("prod", "tokens"):
         created(aws, packages[stage])
-    assert {name.split("-")[1] for name in functions(aws)} == {"dev", "prod"}
+    assert {name.split("-")[1] for name in functions(aws)} == {"prod", "tokens"}
     assert len(functions(aws)) == 10
 
 
@@ -112,7 +112,7 @@ def test_each_of_the_stacks_functions_has_its_own_role_and_log(
 @pytest.fixture
 def queues(aws: Aws) -> None:
     """What `python -m localdev seed --aws` makes for a deployment without CloudFormation."""
-    for name in ("interview-queue-dlq", "interview-queue"):
+    for name in ("interview-queue-prod-dlq", "interview-queue-prod"):
         aws.client("sqs").create_queue(QueueName=name, Attributes={"VisibilityTimeout": "360"})
 
 
@@ -121,23 +121,23 @@ def queues(aws: Aws) -> None:
 def test_chalice_deploys_redeploys_and_deletes_a_stage(aws: Aws, tmp_path: Path) -> None:
     app = copied(tmp_path, bare=True)
     for _ in range(2):
-        done = chalice(app, "deploy", "--stage", "dev", **aws.environ())
+        done = chalice(app, "deploy", "--stage", "prod", **aws.environ())
         assert done.returncode == 0, done.stderr
         assert mapping(aws)["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
         assert functions(aws).keys() == {
-            "tasks-dev",
-            *(f"tasks-dev-{name}" for name in ("worker", "sweeper", "migrate", "admin")),
+            "tasks-prod",
+            *(f"tasks-prod-{name}" for name in ("worker", "sweeper", "migrate", "admin")),
         }
         assert len(aws.client("apigateway").get_rest_apis()["items"]) == 1
-    assert mapping(aws)["EventSourceArn"] == attributes(aws, "interview-queue")["QueueArn"]
+    assert mapping(aws)["EventSourceArn"] == attributes(aws, "interview-queue-prod")["QueueArn"]
     granted = policies(aws)
-    assert "interview-queue-dlq" in granted["tasks-dev-worker"]
+    assert "interview-queue-prod-dlq" in granted["tasks-prod-worker"]
     assert "${" not in "".join(granted.values())
     groups = aws.client("logs").describe_log_groups()["logGroups"]
     assert {group["logGroupName"] for group in groups} == {
         f"/aws/lambda/{name}" for name in functions(aws)
     }
-    done = chalice(app, "delete", "--stage", "dev", **aws.environ())
+    done = chalice(app, "delete", "--stage", "prod", **aws.environ())
     assert done.returncode == 0, done.stderr
     assert functions(aws) == {}
     assert aws.client("lambda").list_event_source_mappings()["EventSourceMappings"] == []

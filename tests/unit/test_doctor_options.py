@@ -14,6 +14,7 @@ from localdev.doctor.declared import Declared
 from localdev.doctor.facts import Facts
 from localdev.doctor.finding import Finding, Grade
 from localdev.doctor.rights import Account, calls_of
+from tests.packages import configuration
 from tests.tree import ROOT
 
 if TYPE_CHECKING:
@@ -31,9 +32,7 @@ def declared(tmp_path: Path) -> Callable[..., Declared]:
     def make(**options: Any) -> Declared:
         folder = tmp_path / "chalice"
         shutil.copytree(ROOT / "chalice_app" / ".chalice", folder)
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        config["stages"]["here"] = config["stages"]["prod"] | options
-        (folder / "config.json").write_text(json.dumps(config))
+        (folder / "config.json").write_text(json.dumps(configuration(here=options)))
         return Declared("here", "eu-west-1", folder)
 
     return make

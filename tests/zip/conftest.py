@@ -105,6 +105,8 @@ def bare_cloud(
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_EC2_METADATA_DISABLED": "true",
         "TRACING": "off",
+        "DATABASE_SECRET_ARN": "",
+        "DATABASE_TLS": "",
     }
     yield cloud
     cloud.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import platform
 import re
 from dataclasses import replace
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import app as front_door
+from chalicelib.chalice_cli.options import Pollers, poll
 from chalicelib.settings import Settings
 from localdev.errors import StackError
 from localdev.lambda_runtime import cold_start
@@ -30,6 +32,19 @@ def test_the_template_declares_what_the_app_declares(made: Package, home: Path) 
     assert packaged.queues == (replace(source, queue="interview-queue-prod"),)
     assert packaged.schedules == told.schedules
     assert packaged.functions == {"worker", "sweeper", "migrate", "admin"} <= told.functions
+
+
+@pytest.mark.parametrize(("environ", "most"), [({}, 10), ({"MAXIMUM_CONCURRENCY": "4"}, 4)])
+def test_a_mapping_with_pollers_of_its_own_runs_as_many_workers_here_as_without(
+    made: Package, home: Path, environ: dict[str, str], most: int
+) -> None:
+    resources = copy.deepcopy(made.template["Resources"])
+    properties = resources["Worker"]["Properties"]
+    poll(properties["Events"]["WorkerSqsEventSource"]["Properties"], Pollers(maximum=20))
+    properties["Environment"]["Variables"] |= environ
+    polled = replace(made, template=made.template | {"Resources": resources})
+    [source] = Bundle(polled, home, {}).declared().queues
+    assert source.concurrency == most
 
 
 def test_a_function_has_what_lambda_the_template_and_we_give_it(made: Package, home: Path) -> None:

@@ -81,7 +81,7 @@ class Options(BaseModel):
         """Return the stage's environment with what will be known when there is a database."""
         if not self.aurora:
             return told
-        secret = {"DATABASE_SECRET_ARN": "arn:aws:secretsmanager:::secret:tasks"}
+        secret = {"DATABASE_SECRET_ARN": "arn:aws:secretsmanager:::secret:tasks-AbCdEf"}
         where = {"DATABASE_URL": "postgresql://tasks_admin@database/tasks", "DATABASE_TLS": "rds"}
         return {**where, **({} if told.get("DATABASE_AUTH") == "iam" else secret), **told}
 
@@ -120,7 +120,7 @@ class Options(BaseModel):
             _snap(template["Resources"])
         if self.pollers:
             events = template["Resources"]["Worker"]["Properties"]["Events"]
-            _poll(events["WorkerSqsEventSource"]["Properties"], self.pollers)
+            poll(events["WorkerSqsEventSource"]["Properties"], self.pollers)
 
 
 def read(config: Any) -> Options:
@@ -169,7 +169,8 @@ def _snap(resources: dict[str, Any]) -> None:
     resources["APIHandlerInvokePermission"]["Properties"]["FunctionName"] = {"Ref": alias}
 
 
-def _poll(event: dict[str, Any], pollers: Pollers) -> None:
+def poll(event: dict[str, Any], pollers: Pollers) -> None:
+    """Give a mapping pollers of its own, in place of a maximum concurrency."""
     # AWS takes one of the two. Source: AWS Lambda Developer Guide, "Configuring scaling behavior
     # for SQS event source mappings".
     event.pop("ScalingConfig", None)

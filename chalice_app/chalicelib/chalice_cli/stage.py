@@ -1,7 +1,9 @@
 """What differs from stage to stage: Chalice reads policies and templates as they are written.
 
-In them ``${STAGE}`` stands for the stage and ``${QUEUE_NAME}`` or any other setting for what
-config.json, or the setting's default, says of it there.
+In them stand, for what config.json or a setting's default says of the stage: ``${STAGE}``,
+``${QUEUE_NAME}``, ``${VISIBILITY_TIMEOUT}``, ``${MAX_RECEIVE_COUNT}``, ``${METRICS_NAMESPACE}``,
+and where the stage has them ``${DATABASE_SECRET_ARN}`` and ``${DATABASE_USER_ARN}``; and for what
+every alarm does, ``${ALARM_ACTIONS}``. No other setting is known there.
 """
 
 from __future__ import annotations
@@ -12,19 +14,19 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from chalicelib.chalice_cli import options
+from chalicelib.chalice_cli import capacity, options, refusals
 from chalicelib.errors import InvalidSettings
 from chalicelib.settings import Settings
 
 #: What app.py declares by; a function would have another value than its mapping.
 _DECLARED = ("queue_name", "batch_size", "batch_window", "maximum_concurrency")
 #: Settings that policies and templates name, whatever the stage's options are.
-_FILLED_IN = ("queue_name", "metrics_namespace")
+_FILLED_IN = ("queue_name", "visibility_timeout", "max_receive_count", "metrics_namespace")
 #: Lambda's mark: what is unsafe there is not deployed.
 _IN_LAMBDA = {"AWS_LAMBDA_FUNCTION_NAME": "any"}
 _TOKEN = re.compile(r"\$\{([A-Z_]+)\}")
 _API_HANDLER = "-api_handler"
-_OTEL = "-r requirements-otel.txt"
+_ALARM_ACTIONS = {"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]}
 
 
 def mend_policies(deployer: Any) -> None:
@@ -53,6 +55,9 @@ def mend_template(package: Any) -> None:
         known, chosen = names(config), options.read(config)
         folder = Path(config.project_dir) / ".chalice"
         chosen.apply(template, folder, self._merger, iam="DATABASE_USER_ARN" in known)
+        if chosen.aurora:
+            told = Settings.from_env(chosen.environ(config.environment_variables))
+            capacity.fit(template["Parameters"], *capacity.connections(config, chosen, told))
         whole = filled(template, known)
         for resource in whole["Resources"].values():
             if resource["Type"] == "AWS::CloudWatch::Dashboard":
@@ -93,6 +98,7 @@ def names(config: Any) -> dict[str, Any]:
     told.
     """
     chosen = options.read(config)
+    _check(config, refusals.of_config(config, chosen))
     try:
         told = Settings.from_env(chosen.environ(config.environment_variables) | _IN_LAMBDA)
         here = Settings.from_env()
@@ -104,21 +110,18 @@ def names(config: Any) -> dict[str, Any]:
                 f"{name.upper()} is set in this shell, but not for the stage "
                 f"{config.chalice_stage}; unset it, or put it into .chalice/config.json."
             )
-    if refusal := chosen.refusal(config, told):
-        sys.exit(f"Stage {config.chalice_stage}: {refusal}.")
-    if told.tracing == "otel" and not _requires(config.project_dir, _OTEL):
-        sys.exit(
-            f"Stage {config.chalice_stage}: TRACING=otel needs packages that are not packaged; "
-            f"add the line {_OTEL} to requirements.txt."
-        )
-    here_too = {name.upper(): getattr(told, name) for name in _FILLED_IN}
-    here_too["STAGE"] = config.chalice_stage
-    return here_too | chosen.names(told)
+    _check(config, refusals.of_settings(config, chosen, told))
+    return {
+        **{name.upper(): getattr(told, name) for name in _FILLED_IN},
+        "STAGE": config.chalice_stage,
+        "ALARM_ACTIONS": _ALARM_ACTIONS,
+        **chosen.names(told),
+    }
 
 
-def _requires(project_dir: str, line: str) -> bool:
-    path = Path(project_dir) / "requirements.txt"
-    return line in path.read_text(encoding="utf-8").splitlines()
+def _check(config: Any, refusal: str) -> None:
+    if refusal:
+        sys.exit(f"Stage {config.chalice_stage}: {refusal.removesuffix('.')}.")
 
 
 def granted(statements: list[Any], known: dict[str, Any]) -> list[Any]:
@@ -138,12 +141,12 @@ def _as_text(dashboard: dict[str, Any]) -> None:
 def filled(part: Any, known: dict[str, Any]) -> Any:
     """Return any part of a document with its tokens filled in; unknown ones stay.
 
-    A token that is a reference to another resource has to stand alone.
+    A token that is a number, or a reference to another resource, has to stand alone.
     """
     if isinstance(part, str):
         if (whole := _TOKEN.fullmatch(part)) and whole[1] in known:
             return known[whole[1]]
-        return _TOKEN.sub(lambda token: known.get(token[1], token[0]), part)
+        return _TOKEN.sub(lambda token: str(known.get(token[1], token[0])), part)
     if isinstance(part, list):
         return [filled(one, known) for one in part]
     if isinstance(part, dict):
