@@ -15,13 +15,17 @@ from chalicelib.errors import InvalidRequest, KeyNotFound, ServiceError, StoreUn
 from chalicelib.runtime import Runtime
 from chalicelib.settings import Settings
 from localdev import state
+from localdev.aws import names
 from localdev.errors import StackError
 from localdev.processes import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-PATIENCE = 10  # seconds
+    from localdev.aws.invoke import Raised
+
+#: Seconds to wait for a database, and for the function of a stage.
+PATIENCE, STAGE_PATIENCE = 10, 30
 _EPILOG = """\
 The key alone goes to standard output, what is said about it to standard error:
   KEY=$(scripts/keys.sh create --tenant acme --name billing)
@@ -64,39 +68,31 @@ def ask_database(url: str, event: dict[str, Any]) -> dict[str, Any]:
 def ask_stage(stage: str, region: str | None, event: dict[str, Any]) -> dict[str, Any]:
     """Have the stage's function ``admin`` do it and return its answer. Raises StackError."""
     # In the function: it takes 0.3 s to import, and the running stack needs none of it.
-    import boto3  # noqa: PLC0415
-    from botocore.config import Config  # noqa: PLC0415
-    from botocore.exceptions import BotoCoreError, ClientError, ReadTimeoutError  # noqa: PLC0415
+    from botocore.exceptions import ReadTimeoutError  # noqa: PLC0415
 
-    function = f"tasks-{stage}-admin"
-    # Asked once: a second time could make a second key.
-    config = Config(connect_timeout=5, read_timeout=30, retries={"total_max_attempts": 1})
-    try:
-        client = boto3.client("lambda", region_name=region, config=config)
-        answer = client.invoke(FunctionName=function, Payload=json.dumps(event).encode())
-        told = json.loads(answer["Payload"].read())
-    except ClientError as error:
-        raise StackError(_refused(function, error.response["Error"])) from None
-    except ReadTimeoutError:
-        raise StackError(f"{function} did not answer; look with list what it did") from None
-    except BotoCoreError as error:
-        raise StackError(f"{function} could not be asked: {error}") from None
-    if answer.get("FunctionError"):
-        raise StackError(_failed(function, told))
-    return dict(told)
+    from localdev.aws.account import functions, refusals  # noqa: PLC0415
+    from localdev.aws.invoke import Raised, invoke  # noqa: PLC0415
 
-
-def _refused(function: str, error: Any) -> str:
-    if error["Code"] == "ResourceNotFoundException":
-        return f"there is no function {function}; deploy the stage, or name its --region"
-    return f"AWS refused to invoke {function}: {error['Code']}: {error['Message']}"
+    function = names.function(stage, "admin")
+    with refusals(f"invoke {function}"):
+        client = functions(region, STAGE_PATIENCE)
+        try:
+            answer = invoke(client, function, event)
+        except client.exceptions.ResourceNotFoundException:
+            raise StackError(
+                f"there is no function {function}; deploy the stage, or name its --region"
+            ) from None
+        except ReadTimeoutError:
+            raise StackError(f"{function} did not answer; look with list what it did") from None
+    if isinstance(answer, Raised):
+        raise StackError(_failed(function, answer))
+    return answer
 
 
-def _failed(function: str, told: dict[str, Any]) -> str:
-    kind, message = told.get("errorType"), str(told.get("errorMessage"))
-    if kind in {one.__name__ for one in (InvalidRequest, KeyNotFound, StoreUnavailable)}:
-        return message
-    return f"{function} failed; its log says more: {kind}: {message}"
+def _failed(function: str, told: Raised) -> str:
+    if told.kind in {one.__name__ for one in (InvalidRequest, KeyNotFound, StoreUnavailable)}:
+        return told.message
+    return f"{function} failed; its log says more: {told}"
 
 
 def _event(options: argparse.Namespace) -> dict[str, Any]:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from localdev.deploy.aws import refusals
+from localdev.aws.account import refusals
+from localdev.errors import StackError
 
 if TYPE_CHECKING:
-    from localdev.deploy.aws import Aws
+    from localdev.aws.account import Aws
 
 _GONE = {"404", "NoSuchBucket", "NoSuchKey"}
 #: S3 takes this region by not being told it.
@@ -23,20 +24,27 @@ class Bucket:
     def __init__(self, aws: Aws, name: str | None) -> None:
         """Take the bucket's name; None for the one that is made for this purpose."""
         self.name = name or f"tasks-packages-{aws.account}-{aws.region}"
+        self._made_here = name is None
         self._aws = aws
         self._of_ours = {"Bucket": self.name, "ExpectedBucketOwner": aws.account}
 
     def ensure(self) -> bool:
         """Make the bucket unless it is there, and return whether that was so.
 
-        One that is there is left as it is. Raises StackError.
+        It is closed each time, in case that was interrupted; one that was named is left as it is.
+        Raises StackError, also if one that was named is not there.
         """
         with refusals(f"open the bucket {self.name}"):
-            if self._answers("head_bucket"):
-                return False
+            there = self._answers("head_bucket")
+        if not self._made_here:
+            if not there:
+                raise StackError(f"there is no bucket {self.name}; make it, or leave --bucket out")
+            return False
         with refusals(f"make the bucket {self.name}"):
-            self._make()
-        return True
+            if not there:
+                self._make()
+            self._close()
+        return not there
 
     def keep(self, key: str, body: bytes) -> str:
         """Store ``body`` unless that key is there, and return its s3:// address.
@@ -67,6 +75,9 @@ class Bucket:
         s3, region = self._aws.s3, self._aws.region
         where: dict[str, Any] = {"CreateBucketConfiguration": {"LocationConstraint": region}}
         s3.create_bucket(Bucket=self.name, **({} if region == _UNNAMED else where))
+
+    def _close(self) -> None:
+        s3 = self._aws.s3
         s3.put_public_access_block(
             **self._of_ours,
             PublicAccessBlockConfiguration={

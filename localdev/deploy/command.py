@@ -6,20 +6,20 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import http
 import os
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from localdev.deploy import aws, package
+from localdev.aws import account as accounts
+from localdev.aws import names
+from localdev.deploy import package
 from localdev.deploy.bucket import Bucket
 from localdev.deploy.functions import Migrator
 from localdev.deploy.stack import Stack
+from localdev.door import readiness
 from localdev.errors import StackError
 from localdev.processes import APP
 
@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
 READY_WITHIN = 60.0  # seconds
 _EPILOG = """\
-The schema is migrated first, by the new code; old code works on it meanwhile. Run it again after
-whatever went wrong: what is done already is not done twice.
+What would change is found out first, then the schema is migrated by the new code (old code works on
+it meanwhile), then the stack changes. Run it again after whatever went wrong: what is done already
+is not done twice.
 """
 
 
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
     parameters = dict(_pair(text) for text in options.parameter)
     package.check_stage(APP, options.stage)
-    account = aws.connect(options.region)
+    account = accounts.connect(options.region)
     _say(f"deploying stage {options.stage} to account {account.account}, {account.region}")
     with tempfile.TemporaryDirectory() as name:
         made = package.make(APP, options.stage, Path(name), os.environ, account.region)
@@ -52,7 +53,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def deploy(
-    account: aws.Aws,
+    account: accounts.Aws,
     options: argparse.Namespace,
     made: package.Package,
     parameters: dict[str, str],
@@ -61,36 +62,62 @@ def deploy(
     bucket = Bucket(account, options.bucket)
     if bucket.ensure():
         _say(f"made the bucket {bucket.name}")
-    key = f"{options.stage}/{made.digest}.zip"
-    uri = bucket.keep(key, made.zip.read_bytes())
-    template = made.template_with(uri).encode()
-    name = f"{options.stage}/{hashlib.sha256(template).hexdigest()}.json"
-    bucket.keep(name, template)
-    _say(f"uploaded {uri}")
-    stack, migrator = Stack(account, f"tasks-{options.stage}"), Migrator(account, options.stage)
-    if options.migrate and stack.exists():
-        # First: old code works on a newer schema, new code does not work on an older one.
-        migrator.renew(bucket.name, key)
-        _tell_migration(migrator.migrate())
-    changed = stack.change(bucket.url(name), parameters, may_release=options.release_database)
+    key, template = _upload(bucket, options.stage, made)
+    stack, migrator = Stack(account, names.stem(options.stage)), Migrator(account, options.stage)
+    change = stack.prepare(
+        bucket.url(template),
+        parameters,
+        may_release=options.release_database,
+        repair=options.repair,
+    )
+    if options.migrate and not change.new:
+        with change.dropped_on_failure():
+            if _can_migrate_first(stack, migrator, made, repair=options.repair):
+                migrator.renew(made.template, bucket.name, key)
+                _tell_migration(migrator.migrate())
+    changed = stack.carry_out(change)
     _say(f"the stack {stack.name} is {'changed' if changed else 'up to date'}")
     if options.migrate:
         _tell_migration(migrator.migrate())
     return stack.outputs()["EndpointURL"]
 
 
+def _upload(bucket: Bucket, stage: str, made: package.Package) -> tuple[str, str]:
+    # Return the keys of the zip and of the template that names it.
+    key = f"{stage}/{made.digest}.zip"
+    uri = bucket.keep(key, made.zip.read_bytes())
+    template = made.template_with(uri).encode()
+    name = f"{stage}/{hashlib.sha256(template).hexdigest()}.json"
+    bucket.keep(name, template)
+    _say(f"uploaded {uri}")
+    return key, name
+
+
+def _can_migrate_first(
+    stack: Stack, migrator: Migrator, made: package.Package, *, repair: bool
+) -> bool:
+    # Old code works on a newer schema, new code does not work on an older one; so first, if it can.
+    if not migrator.exists():
+        if not repair:
+            raise StackError(
+                f"the stack {stack.name} has lost {migrator.name}; say --repair, and it is made "
+                "again, with whatever else was deleted or changed by hand"
+            )
+        _say(f"{migrator.name} is made again first; then the schema is migrated")
+        return False
+    if migrator.moves(stack.template(), made.template):
+        _say("the database is reached in another way from now on; it is migrated after the stack")
+        return False
+    return True
+
+
 def wait_until_ready(url: str, within: float = READY_WITHIN) -> None:
     """Wait until the API's /readyz answers 200. Raises StackError with its last answer."""
     deadline, last = time.monotonic() + within, ""
     while time.monotonic() < deadline:
-        try:
-            with urllib.request.urlopen(f"{url}readyz", timeout=35) as answer:  # noqa: S310
-                if answer.status == http.HTTPStatus.OK:
-                    return
-        except urllib.error.HTTPError as error:
-            last = error.read(1000).decode(errors="replace")
-        except OSError as error:
-            last = str(error)
+        last = readiness(url)
+        if not last:
+            return
         time.sleep(1)
     raise StackError(f"deployed, but {url}readyz does not say that it is ready: {last}")
 
@@ -122,7 +149,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--region", help="default as boto3 finds it")
     add(
         "--bucket",
-        help="keeps the packages; default tasks-packages-ACCOUNT-REGION, made if missing",
+        help="keeps the packages; default tasks-packages-ACCOUNT-REGION, which is made if missing",
     )
     add(
         "--parameter",
@@ -147,5 +174,10 @@ def _add_switches(add: Callable[..., object]) -> None:
         "--release-database",
         action="store_true",
         help="let a database leave the stack; deletion protection keeps it in the account",
+    )
+    add(
+        "--repair",
+        action="store_true",
+        help="also undo what was changed or deleted by hand (a drift-aware change set)",
     )
     add("--no-wait", dest="wait", action="store_false", help="do not ask the API whether it is up")

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from localdev.aws import names
 from localdev.errors import StackError
 from localdev.processes import APP
 from localdev.tools import say
@@ -61,9 +62,7 @@ def main(arguments: Sequence[str]) -> int:
 def check_stage(app: Path, stage: str) -> None:
     """Raise StackError unless config.json has the stage."""
     config = json.loads((app / ".chalice" / "config.json").read_text(encoding="utf-8"))
-    if stage not in config["stages"]:
-        known = ", ".join(config["stages"])
-        raise StackError(f"there is no stage {stage} in .chalice/config.json; there are {known}")
+    names.check(config, stage)
 
 
 def make(app: Path, stage: str, out: Path, environ: Mapping[str, str], region: str) -> Package:

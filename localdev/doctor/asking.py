@@ -10,6 +10,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
+from localdev.aws.account import functions
 from localdev.doctor.finding import Unknown
 
 if TYPE_CHECKING:
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _CONFIG = Config(connect_timeout=5, read_timeout=20, retries={"total_max_attempts": 3})
-#: Asked once: the function may take as long as it takes.
-_ONCE = Config(connect_timeout=5, read_timeout=60, retries={"total_max_attempts": 1})
+#: Seconds that the function admin may take to answer.
+PATIENCE = 60
 _REFUSED = ("AccessDenied", "AuthorizationError", "UnauthorizedOperation")
 _ABSENT = ("NotFound", "NoSuchEntity", "NonExistentQueue", "QueueDoesNotExist")
 #: Seconds before anything is said of how it goes.
@@ -62,8 +63,10 @@ class Progress:
 
 def client(service: str, region: str) -> Any:
     """Return a client of AWS's that gives up in time."""
+    if service == "lambda":
+        return functions(region, PATIENCE)
     make: Any = boto3.client  # whose stubs know each name as a literal
-    return make(service, region_name=region, config=_ONCE if service == "lambda" else _CONFIG)
+    return make(service, region_name=region, config=_CONFIG)
 
 
 def ask(permission: str, call: Callable[[], T]) -> T | Unknown:

@@ -15,7 +15,7 @@ from localdev.doctor.roles import Roles
 from localdev.doctor.surroundings import Surroundings
 
 if TYPE_CHECKING:
-    from localdev.deploy.aws import Aws
+    from localdev.aws.account import Aws
     from localdev.doctor.asking import Progress
     from localdev.doctor.declared import Declared
 

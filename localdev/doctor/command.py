@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from localdev import state
-from localdev.deploy import aws as accounts
+from localdev.aws import account as accounts
 from localdev.doctor import aws, local, report
 from localdev.doctor.asking import Progress
 from localdev.doctor.checks import CHECKS

@@ -10,16 +10,15 @@ from chalice.constants import VPC_ATTACH_POLICY
 
 from chalicelib.chalice_cli import options
 from chalicelib.chalice_cli import stage as stages
-from localdev.errors import StackError
+from localdev.aws import names
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from chalicelib.settings import Settings
 
-API = "api_handler"
 #: The functions that are restored from snapshots, where a stage has them.
-_SNAPPED = (API, "worker")
+_SNAPPED = (names.API, "worker")
 
 
 @dataclass(frozen=True)
@@ -32,18 +31,13 @@ class Declared:
 
     def check(self) -> None:
         """Raise StackError unless there is such a stage."""
-        known = self._config()["stages"]
-        if self.stage not in known:
-            raise StackError(
-                f"there is no stage {self.stage} in .chalice/config.json; "
-                f"there are {', '.join(known)}"
-            )
+        names.check(self._config(), self.stage)
 
     @property
     def functions(self) -> dict[str, str]:
         """The name in AWS of each function, by its short name."""
         short = self._config()["stages"][self.stage]["lambda_functions"]
-        return {name: f"tasks-{self.stage}{_suffix(name)}" for name in short}
+        return {name: names.function(self.stage, name) for name in short}
 
     @property
     def log_days(self) -> int:
@@ -93,6 +87,10 @@ class Declared:
         """Return the command that deploys the stage."""
         return " ".join(["scripts/deploy.sh", self.stage, "--region", self.region, *more])
 
+    def repair(self) -> str:
+        """Return the command that makes the stage what it was declared, whoever changed it."""
+        return self.deploy("--repair")
+
     def _config(self) -> dict[str, Any]:
         return self._read("config.json")
 
@@ -108,7 +106,3 @@ def environ_of(function: dict[str, Any], region: str) -> dict[str, str]:
     """Return the environment that a function is told, as far as settings are read from it."""
     told = function.get("Environment", {}).get("Variables", {})
     return {"AWS_REGION": region, **{str(name): str(value) for name, value in told.items()}}
-
-
-def _suffix(name: str) -> str:
-    return "" if name == API else f"-{name}"

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
+from localdev.aws.invoke import Raised, invoke
+from localdev.aws.names import API
 from localdev.doctor.asking import ask, ask_for, client
-from localdev.doctor.declared import API
 from localdev.doctor.finding import Unknown
 from localdev.errors import StackError
 
 if TYPE_CHECKING:
     from localdev.doctor.declared import Declared
 
-_QUESTION = b'{"action": "diagnose"}'
+_QUESTION = {"action": "diagnose"}
 
 
 class Functions:
@@ -107,17 +107,13 @@ class Functions:
         """Return what the function admin says, or ``{"error"}`` if it fails."""
         answer = ask(
             "lambda:InvokeFunction",
-            lambda: self._api.invoke(**self._named("admin"), Payload=_QUESTION),
+            lambda: invoke(self._api, self._declared.functions["admin"], _QUESTION),
         )
-        if isinstance(answer, Unknown):
+        if not isinstance(answer, Raised):
             return answer
-        told: Any = json.loads(answer["Payload"].read())
-        if not answer.get("FunctionError"):
-            return dict(told)
-        kind, message = told.get("errorType"), told.get("errorMessage")
-        if kind == "InvalidRequest":
+        if answer.kind == "InvalidRequest":
             return Unknown("the deployed code is older than this, and does not know the question")
-        return {"error": f"{kind}: {message}"}
+        return {"error": str(answer)}
 
     def _named(self, short: str) -> dict[str, str]:
         return {"FunctionName": self._declared.functions[short]}

@@ -9,8 +9,8 @@ from chalicelib.errors import ServiceError
 from chalicelib.runtime import Runtime
 from chalicelib.settings import Settings
 from localdev.doctor.asking import attributes
-from localdev.doctor.door import readiness
 from localdev.doctor.facts import Facts
+from localdev.door import readiness
 from localdev.seed import make_client
 
 if TYPE_CHECKING:

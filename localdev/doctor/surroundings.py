@@ -6,14 +6,15 @@ import datetime as dt
 import json
 from typing import TYPE_CHECKING, Any
 
+from localdev.aws import names
 from localdev.deploy.stack import Stack
 from localdev.doctor.asking import ask, ask_for, attributes, client
-from localdev.doctor.door import readiness
 from localdev.doctor.finding import Unknown
+from localdev.door import readiness
 from localdev.errors import StackError
 
 if TYPE_CHECKING:
-    from localdev.deploy.aws import Aws
+    from localdev.aws.account import Aws
     from localdev.doctor.declared import Declared
 
 SEEN = dt.timedelta(minutes=10)
@@ -26,6 +27,7 @@ class Surroundings:
         """Take the stage; nothing is asked yet."""
         self._account = account
         self._declared = declared
+        self._stem = names.stem(declared.stage)
 
     def attributes(self, queue: str) -> dict[str, str] | Unknown | None:
         """Return the attributes of a queue; None if there is no such queue."""
@@ -55,7 +57,7 @@ class Surroundings:
     def alarms(self) -> list[dict[str, Any]] | Unknown:
         """Return the alarms whose names begin as the stage's do."""
         pages = self._client("cloudwatch").get_paginator("describe_alarms")
-        asked = {"AlarmNamePrefix": f"tasks-{self._declared.stage}-", "AlarmTypes": ["MetricAlarm"]}
+        asked = {"AlarmNamePrefix": f"{self._stem}-", "AlarmTypes": ["MetricAlarm"]}
         return ask(
             "cloudwatch:DescribeAlarms",
             lambda: [dict(one) for page in pages.paginate(**asked) for one in page["MetricAlarms"]],
@@ -64,7 +66,7 @@ class Surroundings:
     def log_days(self) -> dict[str, int | None] | Unknown:
         """Return how long each function's log is kept."""
         pages = self._client("logs").get_paginator("describe_log_groups")
-        prefix = f"/aws/lambda/tasks-{self._declared.stage}"
+        prefix = f"/aws/lambda/{self._stem}"
         groups = ask(
             "logs:DescribeLogGroups",
             lambda: {
@@ -124,16 +126,14 @@ class Surroundings:
     def _address(self) -> tuple[str, str] | Unknown:
         # As CloudFormation made it, or as Chalice noted when it deployed alone.
         try:
-            outputs = Stack(self._account, f"tasks-{self._declared.stage}").outputs()
+            outputs = Stack(self._account, self._stem).outputs()
         except StackError as error:
             return Unknown(str(error))
         if outputs:
             return outputs["RestAPIId"], outputs["EndpointURL"]
         noted = self._declared.chalice / "deployed" / f"{self._declared.stage}.json"
         if not noted.exists():
-            return Unknown(
-                f"there is no stack tasks-{self._declared.stage}, and Chalice left no {noted.name}"
-            )
+            return Unknown(f"there is no stack {self._stem}, and Chalice left no {noted.name}")
         for one in json.loads(noted.read_text(encoding="utf-8"))["resources"]:
             if one["resource_type"] == "rest_api":
                 return str(one["rest_api_id"]), str(one["rest_api_url"]).rstrip("/") + "/"

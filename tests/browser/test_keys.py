@@ -88,13 +88,25 @@ def test_who_gives_no_key_is_told_what_is_missing_and_may_give_one_later(
 
 def test_a_tenant_is_not_told_of_the_queues(guarded: Stack, visit_to: Callable[..., Visit]) -> None:
     page = visit_to(guarded, "#/new").page
+    give(page, key_for(guarded, "tasks:read", "tasks:write", tenant="acme"))
     page.get_by_label("Title").fill("Mine")
     page.get_by_role("button", name="Create the task").click()
-    give(page, key_for(guarded, "tasks:read", "tasks:write", tenant="acme"))
     page.get_by_role("heading", name="Mine").wait_for()
     page.get_by_role("link", name="Overview").click()
     see(page, "Oldest waiting task")
     assert page.get_by_text("Dead letters").count() == 0
+
+
+def test_a_key_that_is_given_in_the_middle_lets_the_form_go_on(
+    guarded: Stack, visit_to: Callable[..., Visit]
+) -> None:
+    page = visit_to(guarded, "#/new").page
+    give(page, key_for(guarded))
+    page.get_by_label("Title").fill("Not lost")
+    page.evaluate("sessionStorage.clear()")  # as if it had been forgotten in this very moment
+    page.get_by_role("button", name="Create the task").click()
+    give(page, key_for(guarded))
+    page.get_by_role("heading", name="Not lost").wait_for()
 
 
 @pytest.mark.parametrize(
@@ -105,9 +117,9 @@ def test_a_key_without_the_scope_is_told_which_it_needs(
     guarded: Stack, visit_to: Callable[..., Visit], scope: str, path: str, press: str | None
 ) -> None:
     page = visit_to(guarded, path).page
+    give(page, key_for(guarded, scope))
     if press:
         page.get_by_label("Title").fill("x")
         page.get_by_role("button", name=press).click()
-    give(page, key_for(guarded, scope))
     see(page, "The key may not do this.")
     see(page, "tasks:read to look, tasks:write to change")

@@ -213,4 +213,5 @@ def test_an_aws_that_cannot_be_reached_is_told(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", "http://127.0.0.1:1")
     done = run("list", "--stage", "prod")
     assert done.returncode == 1
-    assert done.stderr.startswith("tasks-prod-admin could not be asked: Could not connect")
+    told = "AWS could not be asked to invoke tasks-prod-admin: Could not connect"
+    assert done.stderr.startswith(told)

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 from botocore.response import StreamingBody
-from botocore.stub import Stubber
+from botocore.stub import ANY, Stubber
 
-from localdev.deploy import aws as accounts
+from localdev.aws import account as accounts
 from localdev.deploy import command, package
 from localdev.deploy.bucket import Bucket
 from localdev.deploy.functions import Migrator
-from localdev.deploy.stack import Stack
+from localdev.deploy.stack import CAPABILITIES, Stack
 from localdev.errors import StackError
 from tests.packages import ARN, copied
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 ACCOUNT = "123456789012"
 BUCKET = f"tasks-packages-{ACCOUNT}-us-east-1"
+WHERE = "--region eu-west-1 --stack-name tasks-prod"
 TOPIC = f"AlarmTopicArn=arn:aws:sns:us-east-1:{ACCOUNT}:ops"
 
 
@@ -99,8 +100,28 @@ def test_a_parameter_is_kept_until_another_is_given(
     assert "the stack tasks-prod is changed" in deploy("--parameter", "ApiRateLimit=7")
     assert parameters(aws)["AlarmTopicArn"] == TOPIC.partition("=")[2]
     assert parameters(aws)["ApiRateLimit"] == "7"
+
+
+def sums(aws: Aws) -> dict[str, str]:
+    """Return the checksum of the code of each function."""
+    found = aws.client("lambda").list_functions()["Functions"]
+    return {one["FunctionName"]: one["CodeSha256"] for one in found}
+
+
+def change_sets(aws: Aws) -> int:
+    told = aws.client("cloudformation").list_change_sets(StackName="tasks-prod")
+    return len(told["Summaries"])
+
+
+def test_what_cannot_be_deployed_is_found_before_anything_is_changed(
+    aws: Aws, deploy: Callable[..., list[str]], app: Path
+) -> None:
+    deploy()
+    before = sums(aws)
+    (app / "chalicelib" / "handlers" / "another.py").write_text('"""Nothing yet."""\n')
     with pytest.raises(StackError, match="the template has no parameter Nonsense"):
         deploy("--parameter", "Nonsense=1")
+    assert sums(aws) == before
 
 
 def test_the_schema_is_migrated_before_other_code_changes(
@@ -115,8 +136,14 @@ def test_the_schema_is_migrated_before_other_code_changes(
         return str(found["CodeSha256"])
 
     old, seen = code(""), []
+    migrator = "tasks-prod-migrate"
+    runs_on = client.get_function_configuration(FunctionName=migrator)["Runtime"]
+    client.update_function_configuration(FunctionName=migrator, Runtime="python3.9")
 
     def migrating(_: Migrator) -> list[str]:
+        found = client.get_function_configuration(FunctionName=migrator)
+        assert found["Runtime"] == runs_on
+        assert found["Environment"]["Variables"]["DATABASE_SECRET_ARN"] == ARN
         seen.append((code("-migrate") == old, code("") == old, code("-worker") == old))
         return ["0003_x.sql"]
 
@@ -132,24 +159,64 @@ def test_a_migration_that_fails_leaves_the_running_code_alone(
     aws: Aws, deploy: Callable[..., list[str]], app: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deploy()
-    before = aws.client("lambda").get_function_configuration(FunctionName="tasks-prod-worker")
+    before, prepared = sums(aws), change_sets(aws)
     (app / "chalicelib" / "handlers" / "another.py").write_text('"""Nothing yet."""\n')
 
     def failing(_: Migrator) -> list[str]:
+        assert change_sets(aws) == prepared + 1
         raise StackError("no")
 
     monkeypatch.setattr(Migrator, "migrate", failing)
     with pytest.raises(StackError, match="no"):
         deploy()
-    after = aws.client("lambda").get_function_configuration(FunctionName="tasks-prod-worker")
-    assert after["CodeSha256"] == before["CodeSha256"]
+    assert change_sets(aws) == prepared
+    after = sums(aws)
+    assert [name for name in before if after[name] != before[name]] == ["tasks-prod-migrate"]
 
 
-def test_the_bucket_is_private_encrypted_and_takes_no_call_without_tls(
-    aws: Aws, deploy: Callable[..., list[str]]
+def test_another_database_is_migrated_after_the_functions_know_it(
+    aws: Aws, deploy: Callable[..., list[str]], app: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deploy()
+    file = app / ".chalice" / "config.json"
+    file.write_text(file.read_text(encoding="utf-8").replace(ARN, f"{ARN}Gh"))
+    seen = []
+
+    def migrating(migrator: Migrator) -> list[str]:
+        found = aws.client("lambda").get_function_configuration(FunctionName=migrator.name)
+        seen.append(found["Environment"]["Variables"]["DATABASE_SECRET_ARN"])
+        return []
+
+    monkeypatch.setattr(Migrator, "migrate", migrating)
+    said = deploy()
+    assert (
+        "the database is reached in another way from now on; it is migrated after the stack" in said
+    )
+    assert seen == [f"{ARN}Gh"]
+
+
+def test_a_stage_that_lost_its_migrator_is_told_of_the_repair(
+    aws: Aws, deploy: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deploy()
+    aws.client("lambda").delete_function(FunctionName="tasks-prod-migrate")
+    with pytest.raises(StackError, match="has lost tasks-prod-migrate; say --repair"):
+        deploy()
+    # moto makes no change sets that know of drift, so what is repaired is not there afterwards.
+    monkeypatch.setattr(Migrator, "migrate", lambda _: ["0001_x.sql"])
+    said = deploy("--repair")
+    assert "tasks-prod-migrate is made again first; then the schema is migrated" in said
+    assert said[-2] == "migrated: 0001_x.sql"
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_the_bucket_is_private_encrypted_and_takes_no_call_without_tls(
+    aws: Aws, deploy: Callable[..., list[str]], *, interrupted: bool
+) -> None:
     s3 = aws.client("s3")
+    if interrupted:
+        s3.create_bucket(Bucket=BUCKET)
+    deploy()
     blocked = s3.get_public_access_block(Bucket=BUCKET)["PublicAccessBlockConfiguration"]
     assert set(blocked.values()) == {True}
     (rule,) = s3.get_bucket_encryption(Bucket=BUCKET)["ServerSideEncryptionConfiguration"]["Rules"]
@@ -189,15 +256,22 @@ class Stubbed:
         self.account = accounts.Aws(ACCOUNT, "eu-west-1", s3, cloudformation, functions)
         self.stack = Stack(self.account, "tasks-prod", pause=lambda _: None)
 
-    def answers(self, service: str, operation: str, content: dict[str, Any]) -> None:
-        self.stubs[service].add_response(operation, content)
+    def changes(self, *, may_release: bool = False) -> bool:
+        """Prepare a change of the stack, and carry it out."""
+        change = self.stack.prepare("https://x", {}, may_release=may_release)
+        return self.stack.carry_out(change)
+
+    def answers(
+        self, service: str, operation: str, content: dict[str, Any], asked: Any = None
+    ) -> None:
+        self.stubs[service].add_response(operation, content, asked)
 
     def refuses(self, service: str, operation: str, code: str, message: str = "") -> None:
         self.stubs[service].add_client_error(operation, code, message)
 
-    def is_in(self, *statuses: str) -> None:
+    def is_in(self, *statuses: str, **more: Any) -> None:
         for status in statuses:
-            stack = {"StackName": "tasks-prod", "StackStatus": status, "CreationTime": 0}
+            stack = {"StackName": "tasks-prod", "StackStatus": status, "CreationTime": 0, **more}
             self.answers("cloudformation", "describe_stacks", {"Stacks": [stack]})
 
 
@@ -226,7 +300,7 @@ def test_a_change_is_waited_for_and_its_failure_says_why(stubbed: Stubbed) -> No
     events = [{**event, "ResourceStatusReason": "no room"}, {**common, "LogicalResourceId": "z"}]
     stubbed.answers("cloudformation", "describe_stack_events", {"StackEvents": events})
     with pytest.raises(StackError, match=r"UPDATE_ROLLBACK_COMPLETE:\n  Worker: no room$"):
-        stubbed.stack.change("https://x", {})
+        stubbed.changes()
 
 
 def change(action: str, kind: str = "AWS::RDS::DBCluster", **more: str) -> dict[str, Any]:
@@ -246,12 +320,12 @@ def test_a_database_does_not_leave_the_stack_unless_that_is_said(
     prepared(stubbed, first, {**ready, "Changes": [losing]})
     stubbed.answers("cloudformation", "delete_change_set", {})
     with pytest.raises(StackError, match=r"the database tasks-db out of .* --release-database"):
-        stubbed.stack.change("https://x", {})
+        stubbed.changes()
     stubbed.stubs["cloudformation"].assert_no_pending_responses()
     prepared(stubbed, {**ready, "Changes": [losing]})
     stubbed.answers("cloudformation", "execute_change_set", {})
     stubbed.is_in("UPDATE_COMPLETE")
-    assert stubbed.stack.change("https://x", {}, may_release=True) is True
+    assert stubbed.changes(may_release=True) is True
 
 
 def test_other_changes_of_a_database_are_carried_out(stubbed: Stubbed) -> None:
@@ -259,7 +333,7 @@ def test_other_changes_of_a_database_are_carried_out(stubbed: Stubbed) -> None:
     prepared(stubbed, {"Status": "CREATE_COMPLETE", "Changes": changes})
     stubbed.answers("cloudformation", "execute_change_set", {})
     stubbed.is_in("UPDATE_COMPLETE")
-    assert stubbed.stack.change("https://x", {}) is True
+    assert stubbed.changes() is True
 
 
 def test_a_stage_with_a_database_of_its_own_needs_no_other(app: Path) -> None:
@@ -274,21 +348,28 @@ def test_a_change_that_changes_nothing_is_none(stubbed: Stubbed) -> None:
     reason = "The submitted information didn't contain changes."
     prepared(stubbed, {"Status": "FAILED", "StatusReason": reason})
     stubbed.answers("cloudformation", "delete_change_set", {})
-    assert stubbed.stack.change("https://x", {}) is False
+    assert stubbed.changes() is False
 
 
 def test_a_change_that_cannot_be_prepared_says_why(stubbed: Stubbed) -> None:
     prepared(stubbed, {"Status": "FAILED", "StatusReason": "Template error"})
     stubbed.answers("cloudformation", "delete_change_set", {})
     with pytest.raises(StackError, match="Template error"):
-        stubbed.stack.change("https://x", {})
+        stubbed.changes()
 
 
 @pytest.mark.parametrize(
     ("status", "message"),
     [
-        ("ROLLBACK_COMPLETE", "its first deployment failed; .* delete it"),
-        ("UPDATE_IN_PROGRESS", "is being changed"),
+        ("ROLLBACK_COMPLETE", "its first deployment failed .* delete it, and deploy again"),
+        ("ROLLBACK_FAILED", "its first deployment failed, .* deletion protection off .* delete it"),
+        (
+            "DELETE_FAILED",
+            "it was to be deleted, .* deletion protection off .* delete it once more",
+        ),
+        ("UPDATE_ROLLBACK_FAILED", f"continue-update-rollback {WHERE}, and .* deploy again"),
+        ("UPDATE_FAILED", f"rollback-stack {WHERE}, and deploy again"),
+        ("UPDATE_IN_PROGRESS", r"is being changed \(UPDATE_IN_PROGRESS\): deploy again when"),
     ],
 )
 def test_a_stack_that_cannot_be_changed_says_what_to_do(
@@ -296,27 +377,109 @@ def test_a_stack_that_cannot_be_changed_says_what_to_do(
 ) -> None:
     stubbed.is_in(status)
     with pytest.raises(StackError, match=message):
-        stubbed.stack.exists()
+        stubbed.changes()
 
 
-def test_a_stack_that_was_only_prepared_does_not_exist(stubbed: Stubbed) -> None:
-    stubbed.is_in("REVIEW_IN_PROGRESS")
-    assert not stubbed.stack.exists()
+def test_an_update_that_cannot_be_undone_says_how_to_go_on(stubbed: Stubbed) -> None:
+    prepared(stubbed, {"Status": "CREATE_COMPLETE"})
+    stubbed.answers("cloudformation", "execute_change_set", {})
+    stubbed.is_in("UPDATE_ROLLBACK_FAILED")
+    stubbed.answers("cloudformation", "describe_stack_events", {"StackEvents": []})
+    with pytest.raises(
+        StackError, match=f"not say why\nan update .* continue-update-rollback {WHERE}"
+    ):
+        stubbed.changes()
+
+
+def asked_for(stubbed: Stubbed, **told: Any) -> None:
+    """Let a change be asked for in these words, and change nothing."""
+    parameters = [{"ParameterKey": "AlarmTopicArn"}]
+    stubbed.answers("cloudformation", "get_template_summary", {"Parameters": parameters})
+    common = {
+        "StackName": "tasks-prod",
+        "ChangeSetName": ANY,
+        "TemplateURL": "https://x",
+        "Capabilities": CAPABILITIES,
+    }
+    stubbed.answers("cloudformation", "create_change_set", {}, common | told)
+    none = {"Status": "FAILED", "StatusReason": "The submitted information didn't contain changes."}
+    stubbed.answers("cloudformation", "describe_change_set", none)
+    stubbed.answers("cloudformation", "delete_change_set", {})
+
+
+KEPT = {"ParameterKey": "AlarmTopicArn", "ParameterValue": "arn"}
+PREVIOUS = {"ParameterKey": "AlarmTopicArn", "UsePreviousValue": True}
+
+
+def test_a_stack_that_was_only_prepared_is_made_anew(stubbed: Stubbed) -> None:
+    stubbed.is_in("REVIEW_IN_PROGRESS", Parameters=[KEPT])
+    asked_for(stubbed, ChangeSetType="CREATE", Parameters=[])
+    assert stubbed.stack.prepare("https://x", {}, repair=True).new
     told = "Stack with id tasks-prod does not exist"
     stubbed.refuses("cloudformation", "describe_stacks", "ValidationError", told)
-    assert not stubbed.stack.exists()
+    asked_for(stubbed, ChangeSetType="CREATE", Parameters=[])
+    assert stubbed.stack.prepare("https://x", {}).new
+
+
+def test_a_repair_asks_for_what_was_changed_by_hand_too(stubbed: Stubbed) -> None:
+    told = {"ChangeSetType": "UPDATE", "Parameters": [PREVIOUS]}
+    stubbed.is_in("UPDATE_COMPLETE", Parameters=[KEPT])
+    asked_for(stubbed, **told)
+    assert not stubbed.stack.prepare("https://x", {}).new
+    stubbed.is_in("UPDATE_COMPLETE", Parameters=[KEPT])
+    asked_for(stubbed, **told, DeploymentMode="REVERT_DRIFT")
+    assert not stubbed.stack.prepare("https://x", {}, repair=True).new
 
 
 def test_what_aws_refuses_is_told_in_one_sentence(stubbed: Stubbed) -> None:
     stubbed.refuses("cloudformation", "describe_stacks", "AccessDenied", "You may not.")
     with pytest.raises(StackError, match=r"describe the stack tasks-prod: AccessDenied: You may"):
-        stubbed.stack.exists()
+        stubbed.changes()
+
+
+def settled(stubbed: Stubbed, *statuses: str) -> None:
+    for status in statuses:
+        told = {"Configuration": {"LastUpdateStatus": status}}
+        stubbed.answers("lambda", "get_function", told)
+
+
+def test_the_migrator_is_given_what_its_code_runs_on(stubbed: Stubbed) -> None:
+    named = {"FunctionName": "tasks-prod-migrate"}
+    told = {"Runtime": "python3.12", "Handler": "app.migrate", "MemorySize": 1024, "Timeout": 300}
+    common = {"Environment": {"Variables": {"DATABASE_URL": {"Fn::Sub": "postgresql://…"}}}}
+    own = {"Environment": {"Variables": {"TRACING": "xray", "NEW": {"Ref": "TasksQueue"}}}}
+    properties = {**named, **told, **own, "Architectures": ["arm64"]}
+    template = {
+        "Globals": {"Function": common},
+        "Resources": {"Migrate": {"Type": "AWS::Serverless::Function", "Properties": properties}},
+    }
+    settled(stubbed, "Successful")
+    where = {"S3Bucket": "ours", "S3Key": "prod/x.zip", "Architectures": ["arm64"]}
+    stubbed.answers("lambda", "update_function_code", {}, named | where)
+    settled(stubbed, "Successful")
+    had = {"DATABASE_URL": "postgresql://db/tasks", "OLD": "1", "TRACING": "off"}
+    had_by = {"Environment": {"Variables": had}}
+    stubbed.answers("lambda", "get_function_configuration", had_by, named)
+    environ = {"DATABASE_URL": "postgresql://db/tasks", "TRACING": "xray"}
+    configured = named | told | {"Environment": {"Variables": environ}}
+    stubbed.answers("lambda", "update_function_configuration", {}, configured)
+    settled(stubbed, "Successful")
+    Migrator(stubbed.account, "prod").renew(template, "ours", "prod/x.zip")
+    stubbed.stubs["lambda"].assert_no_pending_responses()
 
 
 def test_a_bucket_that_belongs_to_another_is_not_written_to(stubbed: Stubbed) -> None:
     stubbed.refuses("s3", "head_bucket", "403", "Forbidden")
     with pytest.raises(StackError, match=f"open the bucket tasks-packages-{ACCOUNT}-eu-west-1"):
         Bucket(stubbed.account, None).ensure()
+
+
+def test_a_bucket_that_was_named_is_not_touched_and_not_made(stubbed: Stubbed) -> None:
+    stubbed.answers("s3", "head_bucket", {})
+    assert Bucket(stubbed.account, "ours").ensure() is False
+    stubbed.refuses("s3", "head_bucket", "404")
+    with pytest.raises(StackError, match="there is no bucket ours; make it"):
+        Bucket(stubbed.account, "ours").ensure()
 
 
 def test_the_template_is_read_from_the_bucket_in_its_own_region(stubbed: Stubbed) -> None:

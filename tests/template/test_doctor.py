@@ -20,7 +20,7 @@ from chalicelib.errors import InvalidRequest
 from chalicelib.runtime import Runtime
 from chalicelib.settings import Settings
 from localdev import seed
-from localdev.deploy import aws as accounts
+from localdev.aws import account as accounts
 from localdev.deploy.stack import Stack
 from localdev.doctor import asking, command, lambdas, roles, surroundings
 from localdev.doctor.checks import CHECKS

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chalicelib.settings import Settings
-from localdev.doctor import asking, door, report, rights
+from localdev import door
+from localdev.doctor import asking, report, rights
 from localdev.doctor.checks import CHECKS
 from localdev.doctor.checks.concurrency import room_of
 from localdev.doctor.facts import Facts

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from localdev.aws.names import API
 from localdev.doctor.checks.database import answered
-from localdev.doctor.declared import API
 from localdev.doctor.finding import Check, fine, known, warning, wrong
 
 if TYPE_CHECKING:

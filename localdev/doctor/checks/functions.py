@@ -28,12 +28,12 @@ def _functions(facts: Facts) -> Iterator[Note]:
     there = {short: one for short, one in found.items() if one}
     for short, name in declared.functions.items():
         if short not in there:
-            yield wrong(f"there is no function {name}", declared.deploy())
+            yield wrong(f"there is no function {name}", declared.repair())
         elif (state := _trouble(there[short])) is not None:
-            yield wrong(f"{name} is {state}", f"{declared.deploy()}; the reason is in the console")
+            yield wrong(f"{name} is {state}", f"{declared.repair()}; the reason is in the console")
     if len({one["CodeSha256"] for one in there.values()}) > 1:
         yield warning(
-            "not all functions have the same code: a deployment did not end", declared.deploy()
+            "not all functions have the same code: a deployment did not end", declared.repair()
         )
     yield fine(f"{len(there)} functions are there")
 
@@ -50,7 +50,7 @@ def _trouble(function: dict[str, Any]) -> str | None:
 def _settings(facts: Facts) -> Iterator[Note]:
     declared = known(facts.declared)
     cure = (
-        f"set it in chalice_app/.chalice/config.json (docs/settings.md), then {declared.deploy()}"
+        f"set it in chalice_app/.chalice/config.json (docs/settings.md), then {declared.repair()}"
     )
     told: dict[str, Settings] = {}
     for short, name in declared.functions.items():
@@ -86,7 +86,7 @@ def _mapping(facts: Facts) -> Iterator[Note]:
     declared, settings = known(facts.declared), known(facts.settings)
     mapping = _its_mapping(facts)
     if mapping is None:
-        yield wrong(f"nothing feeds the worker from {settings.queue_name}", declared.deploy())
+        yield wrong(f"nothing feeds the worker from {settings.queue_name}", declared.repair())
         return
     state = mapping.get("State", "Enabled")
     if state in ("Disabled", "Disabling", "Deleting"):

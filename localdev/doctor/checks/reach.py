@@ -21,7 +21,7 @@ def _permissions(facts: Facts) -> Iterator[Note]:
         elif refused:
             yield wrong(
                 f"{name} may not {', '.join(refused)}",
-                f"its policy is chalice_app/.chalice/policy-*.json; {declared.deploy()}",
+                f"its policy is chalice_app/.chalice/policy-*.json; {declared.repair()}",
             )
     well = sum(refused == [] for refused in judged.values())
     yield fine(f"{well} roles allow what their functions do")
@@ -54,7 +54,7 @@ def _endpoint(facts: Facts) -> Iterator[Note]:
     else:
         yield warning(
             f"the API's endpoint is {', '.join(types)}, not {declared.endpoint_type}",
-            f"{declared.deploy()} (by Chalice alone: api_gateway_endpoint_type)",
+            f"{declared.repair()} (by Chalice alone: api_gateway_endpoint_type)",
         )
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def _sweeper(facts: Facts) -> Iterator[Note]:
     declared, rules = known(facts.declared), known(facts.rules)
     if not rules:
-        yield wrong("no rule invokes the sweeper", declared.deploy())
+        yield wrong("no rule invokes the sweeper", declared.repair())
     elif "ENABLED" not in rules.values():
         yield wrong(
             "the rule that invokes the sweeper is disabled",
@@ -38,7 +38,7 @@ def _alarms(facts: Facts) -> Iterator[Note]:
     for name in declared.alarms:
         alarm = found.get(name)
         if alarm is None:
-            yield wrong(f"there is no alarm {name}", declared.deploy())
+            yield wrong(f"there is no alarm {name}", declared.repair())
             continue
         if alarm["StateValue"] == "ALARM":
             yield wrong(

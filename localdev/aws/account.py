@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 5}, read_timeout=60)
-#: An invocation is asked for once, and may take as long as the function.
-_LAMBDA = Config(retries={"total_max_attempts": 1}, read_timeout=330)
+#: Seconds that an invocation may take: longer than a function may.
+PATIENCE = 330
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,17 @@ def connect(region: str | None) -> Aws:
             region=session.region_name,
             s3=session.client("s3", config=_CONFIG),
             cloudformation=session.client("cloudformation", config=_CONFIG),
-            functions=session.client("lambda", config=_LAMBDA),
+            functions=functions(session.region_name),
         )
+
+
+def functions(region: str | None, patience: float = PATIENCE) -> Any:
+    """Return a client of Lambda that asks once, for what is invoked twice may happen twice.
+
+    It waits for an answer for ``patience`` seconds. Raises botocore's NoRegionError.
+    """
+    config = Config(connect_timeout=5, read_timeout=patience, retries={"total_max_attempts": 1})
+    return boto3.client("lambda", region_name=region, config=config)
 
 
 @contextlib.contextmanager
