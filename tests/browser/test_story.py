@@ -155,6 +155,27 @@ def test_a_task_that_was_cancelled_between_two_attempts(
     ]
 
 
+def test_a_running_task_that_was_asked_to_stop(table: Table, visit: Callable[..., Visit]) -> None:
+    at = table.at
+    number = table.arrange(
+        "processing",
+        created_at=at(-9),
+        run_at=at(-9),
+        started_at=at(-8),
+        cancel_requested_at=at(-2),
+        unique_key="the:one",
+        unique_scope="open",
+    )
+    lines = told(visit, number, "Was asked to stop")
+    assert [line.replace("just now", "...") for line in lines] == [
+        "Created ...",
+        "Waited for a worker for ...",
+        "Attempt 1 is running, for ... so far",
+        "Was asked to stop ...",
+    ]
+    see(visit(f"#/tasks/{number}").page, "the:one")
+
+
 def test_where_an_attempt_ran_is_told_with_its_trace(
     table: Table, visit: Callable[..., Visit]
 ) -> None:

@@ -59,7 +59,7 @@ def logged(heard: Heard) -> list[str]:
     return [JsonLines().format(record) for record in heard.records]
 
 
-@pytest.mark.parametrize("route", GUARDED)
+@pytest.mark.parametrize("route", sorted(GUARDED.keys() - {"GET /kinds"}))  # needs no table
 def test_a_database_without_its_table_makes_nothing_tell_of_keys_and_tenants(
     keyed: Api, heard: Heard, route: str
 ) -> None:

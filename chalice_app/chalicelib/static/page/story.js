@@ -74,7 +74,7 @@ function ending(task, at, before) {
         ? [{ ...wait("Waits for the next attempt", at, null, "planned"), until: task.run_at }]
         : [wait("Is due, and waits for a worker", at, null)];
     case "processing":
-      return [];
+      return task.cancel_requested_at ? [moment("Was asked to stop", task.cancel_requested_at, "cancelled")] : [];
     default:
       return final(task, at, before);
   }

@@ -89,6 +89,8 @@ function facts(found) {
     told.push([found.status === "processing" ? "Begun" : "Due",
       ago(found.status === "processing" ? found.started_at : found.run_at)]);
   }
+  if (found.expires_at && !found.finished_at) told.push(["Fails if not begun", ago(found.expires_at)]);
+  if (found.unique_key) told.push(["Unique key", found.unique_key]);
   return el("dl", { class: "facts" }, told.map(([name, text]) =>
     el("div", {}, el("dt", {}, name), el("dd", {}, text))));
 }
