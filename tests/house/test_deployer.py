@@ -65,7 +65,10 @@ CALLS = {
     "the account": ("sts:GetCallerIdentity", "*"),
     "the bucket": ("s3:CreateBucket", "arn:aws:s3:::tasks-packages-123456789012-eu-west-1"),
     "the packages": ("s3:PutObject", "arn:aws:s3:::tasks-packages-123456789012-eu-west-1/prod/x"),
+    "its closing": ("s3:PutBucketPolicy", "arn:aws:s3:::tasks-packages-123456789012-eu-west-1"),
     "the parameters": ("cloudformation:GetTemplateSummary", "*"),
+    "the template before": ("cloudformation:GetTemplate", STACK),
+    "a change that is dropped": ("cloudformation:DeleteChangeSet", STACK),
     "the change": ("cloudformation:CreateChangeSet", STACK),
     "its transform": (
         "cloudformation:CreateChangeSet",
