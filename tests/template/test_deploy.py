@@ -179,7 +179,7 @@ def test_another_database_is_migrated_after_the_functions_know_it(
 ) -> None:
     deploy()
     file = app / ".chalice" / "config.json"
-    file.write_text(file.read_text(encoding="utf-8").replace(ARN, f"{ARN}Gh"))
+    file.write_text(file.read_text(encoding="utf-8").replace(ARN, f"{ARN[:-6]}GhIjKl"))
     seen = []
 
     def migrating(migrator: Migrator) -> list[str]:
@@ -192,7 +192,7 @@ def test_another_database_is_migrated_after_the_functions_know_it(
     assert (
         "the database is reached in another way from now on; it is migrated after the stack" in said
     )
-    assert seen == [f"{ARN}Gh"]
+    assert seen == [f"{ARN[:-6]}GhIjKl"]
 
 
 def test_a_stage_that_lost_its_migrator_is_told_of_the_repair(
@@ -226,16 +226,21 @@ def test_the_bucket_is_private_encrypted_and_takes_no_call_without_tls(
     assert statement["Resource"] == [f"arn:aws:s3:::{BUCKET}", f"arn:aws:s3:::{BUCKET}/*"]
 
 
-@pytest.mark.parametrize(
-    ("stage", "message"),
-    [("test", "there is no stage test .* dev, prod"), ("dev", "the stage dev has no database")],
-)
-def test_a_stage_that_cannot_work_is_refused_before_aws_is_asked(
-    app: Path, stage: str, message: str
+def test_a_stage_that_is_not_there_is_refused_before_aws_is_asked(app: Path) -> None:
+    assert app
+    with pytest.raises(StackError, match=r"there is no stage test .* dev, prod"):
+        command.main(["test", "--region", "us-east-1"])
+
+
+def test_a_stage_without_a_database_is_refused_before_anything_is_made(
+    aws: Aws, app: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert app
-    with pytest.raises(StackError, match=message):
-        command.main([stage, "--region", "us-east-1"])
+    for name, value in aws.environ().items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(StackError, match="Stage dev: it has no database"):
+        command.main(["dev", "--no-wait"])
+    assert aws.client("s3").list_buckets()["Buckets"] == []
 
 
 def test_what_chalice_has_against_a_package_is_told(app: Path, tmp_path: Path) -> None:
