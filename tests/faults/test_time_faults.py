@@ -25,8 +25,8 @@ def url(own_url: str) -> str:
 HOURS = 3600
 LIBRARY = Path(str(chalicelib.__file__)).parent
 WALL_CLOCKS = {"now", "utcnow", "today", "time", "time_ns"}
-#: The sample handler tells the time in its result.
-READERS = {"handlers/default.py"}
+#: The sample handler tells the time in its result; operators are told how far two clocks differ.
+READERS = {"handlers/default.py", "service/diagnosis.py"}
 
 
 def _reads_a_clock(path: Path) -> bool:

@@ -1,8 +1,7 @@
-"""Holds requests to what only the service knows: the kinds that there are, and the time."""
+"""Holds requests to what only the service knows: the kinds that there are."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -17,23 +16,17 @@ if TYPE_CHECKING:
 
     Path = tuple[int | str, ...]
 
-#: How far this clock may be from the database's, which decides what has expired.
-SKEW = timedelta(minutes=1)
 
-
-def check_new(registry: Registry, tasks: Sequence[NewTask], *, one: bool, timely: bool) -> None:
+def check_new(registry: Registry, tasks: Sequence[NewTask], *, one: bool) -> None:
     """Raise an InvalidRequest that names all that is wrong.
 
-    That is an unknown kind, a payload that does not fit its kind's model, and, where ``timely``
-    is asked for, an expiry before the task can begin. ``one``: it was sent alone, not in a batch.
+    That is an unknown kind, or a payload that does not fit its kind's model. ``one``: it was sent
+    alone, not in a batch.
     """
-    broken, now = Broken(), datetime.now(UTC)
+    broken = Broken()
     for number, new in enumerate(tasks):
         path: Path = () if one else ("tasks", number)
         _check_kind(registry, new.kind, new.payload, path, broken)
-        if timely and _is_over(new, now):
-            rule = "is over before the task can begin"
-            broken.add(pointer((*path, "expires_at")), rule)
     if broken:
         raise broken.refusal()
 
@@ -55,8 +48,3 @@ def _check_kind(registry: Registry, kind: str, payload: Any, path: Path, broken:
         registry.read(kind, payload)
     except ValidationError as error:
         broken.add_all(error, lambda place: pointer((*path, "payload", *place)))
-
-
-def _is_over(new: NewTask, now: datetime) -> bool:
-    begins = now + timedelta(seconds=new.delay_seconds or 0)
-    return new.expires_at is not None and new.expires_at + SKEW < begins

@@ -190,8 +190,7 @@ class TaskService:
                 check_payload(self._registry, kind, payload)
 
     def _insert(self, tasks: Sequence[NewTask], key: str | None, *, one: bool) -> list[Creation]:
-        # A request with a key may be one that was answered when its time was not yet over.
-        check_new(self._registry, tasks, one=one, timely=key is None)
+        check_new(self._registry, tasks, one=one)
         items = [new.columns() for new in tasks]
         fingerprint = None if key is None else _fingerprint(items, one=one)
         made = self._store.insert_tasks(items, key=key, fingerprint=fingerprint)
