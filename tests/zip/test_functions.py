@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import socket
 from typing import TYPE_CHECKING, Any
 
 import psycopg2
 import pytest
 
-from localdev.mapping.events import scheduled_event
+from localdev.mapping.events import scheduled_event, sqs_event
 from localdev.mapping.function import InvocationFailed
+from tests.traces import Daemon
 from tests.zip.events import TRACE, TRACE_ID, batch, rest
 
 if TYPE_CHECKING:
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from tests.zip.conftest import Cloud
 
 pytestmark = pytest.mark.timeout(300)
+
+CANARY = "canary-7f3a"
+OTHER_TRACE_ID = "1-5759e988-bd862e3fe1be46a994272794"
+OTHER_TRACE = f"Root={OTHER_TRACE_ID};Parent=53995c3f42cd8ad9;Sampled=1"
 
 
 def ask(api: Sandbox, event: dict[str, Any]) -> tuple[int, Any]:
@@ -104,15 +108,23 @@ def test_a_handler_sees_the_time_that_the_deadline_leaves(cloud: Cloud, table: T
     assert 4000 < table.row(number)["result"] <= 5000
 
 
-def test_spans_belong_to_the_trace_that_lambda_names(cloud: Cloud, table: Table) -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as daemon:
-        daemon.bind(("127.0.0.1", 0))
-        daemon.settimeout(30)
-        address = f"127.0.0.1:{daemon.getsockname()[1]}"
-        worker = cloud.start("worker", TRACING="xray", AWS_XRAY_DAEMON_ADDRESS=address)
-        worker.invoke(batch(message(table.arrange("pending"))), 60, TRACE)
-        _, _, span = daemon.recv(65536).partition(b"\n")
-    assert json.loads(span)["trace_id"] == TRACE_ID
+def test_a_task_is_worked_in_the_trace_of_the_request_that_posted_it(
+    cloud: Cloud, sqs: Any, queue_name: str
+) -> None:
+    daemon = Daemon()
+    cloud.more |= {"TRACING": "xray", "AWS_XRAY_DAEMON_ADDRESS": daemon.address}
+    api, worker = cloud.start("api_handler"), cloud.start("worker")
+    ask(api, rest("POST", "/tasks", {"title": CANARY}, key=key(cloud)))
+    url = sqs.get_queue_url(QueueName=queue_name)["QueueUrl"]
+    [sent] = sqs.receive_message(QueueUrl=url, MessageSystemAttributeNames=["All"])["Messages"]
+    worker.invoke(sqs_event([sent], "arn:aws:sqs:us-east-1:0:q", "us-east-1"), 60, OTHER_TRACE)
+    seen = daemon.take()
+    daemon.close()
+    [work] = seen.of(TRACE_ID).named("default")
+    assert work.notes["attempt"] == 1
+    assert seen.of(TRACE_ID).named("insert_tasks")
+    assert seen.of(OTHER_TRACE_ID).named("claim_tasks")
+    assert not seen.tell(CANARY)
 
 
 def test_an_error_of_a_function_is_told_and_its_process_goes_on(cloud: Cloud) -> None:
