@@ -86,6 +86,27 @@ def test_who_gives_no_key_is_told_what_is_missing_and_may_give_one_later(
     page.get_by_text("A key is needed.").wait_for(state="detached")
 
 
+def test_who_gives_no_key_is_not_asked_again_by_a_timer(
+    guarded: Stack, visit_to: Callable[..., Visit]
+) -> None:
+    page = visit_to(guarded).page
+    page.get_by_label("API key").wait_for()
+    page.keyboard.press("Escape")
+    see(page, "A key is needed.")
+    for _ in range(2):  # the page tries again by itself, and is refused
+        with page.expect_response("**/stats"):
+            pass
+    assert page.get_by_label("API key").count() == 0
+
+
+def test_a_key_is_taken_without_what_nobody_sees_in_it(
+    guarded: Stack, visit_to: Callable[..., Visit]
+) -> None:
+    page = visit_to(guarded).page
+    give(page, f"{key_for(guarded)}\u200b")
+    see(page, "Dead letters")
+
+
 def test_a_tenant_is_not_told_of_the_queues(guarded: Stack, visit_to: Callable[..., Visit]) -> None:
     page = visit_to(guarded, "#/new").page
     give(page, key_for(guarded, "tasks:read", "tasks:write", tenant="acme"))

@@ -173,7 +173,9 @@ def test_a_running_task_that_was_asked_to_stop(table: Table, visit: Callable[...
         "Attempt 1 is running, for ... so far",
         "Was asked to stop ...",
     ]
-    see(visit(f"#/tasks/{number}").page, "the:one")
+    page = visit(f"#/tasks/{number}").page
+    see(page, "the:one")
+    assert "false" not in page.locator("main").inner_text()
 
 
 def test_where_an_attempt_ran_is_told_with_its_trace(

@@ -2,13 +2,18 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 
+// What is absent may be told as `condition && element`.
+function there(children) {
+  return children.flat(2).filter((child) => child !== null && child !== undefined && child !== false);
+}
+
 function fill(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (value === false || value === null || value === undefined) continue;
     if (typeof value === "function") element.addEventListener(name, value);
     else element.setAttribute(name, value === true ? "" : String(value));
   }
-  element.append(...children.flat(2).filter((child) => child !== null && child !== undefined));
+  element.append(...there(children));
   return element;
 }
 
@@ -24,7 +29,7 @@ export function svg(tag, attributes = {}, ...children) {
 
 /** Put these in the place of what an element holds. */
 export function put(element, ...children) {
-  element.replaceChildren(...children.flat(2).filter((child) => child !== null && child !== undefined));
+  element.replaceChildren(...there(children));
 }
 
 /** Make a button that does something when it is pressed. */

@@ -8,9 +8,9 @@ const PATIENCE = 300; // milliseconds after the last key
 
 /**
  * Make the form. `changed` is called with what is asked for; `show` puts what the address says into
- * the fields, but not into the one that is being written in.
+ * the fields, but not into the one that is being written in. Nothing is called after the `signal`.
  */
-export function filters(query, changed) {
+export function filters(query, changed, signal) {
   const status = el("select", { name: "status" }, el("option", { value: "" }, "any"),
     STATUSES.map((name) => el("option", { value: name }, name)));
   const kinds = el("datalist", { id: "kinds" });
@@ -31,14 +31,18 @@ export function filters(query, changed) {
     el("div", { class: "row" }, ["kind", "tag", "created_after", "created_before"].map(field)));
   const clear = button("Clear", () => changed({}), { class: "plain" });
   let timer;
-  const read = () => changed(Object.fromEntries(
-    Object.entries(fields).map(([name, input]) => [name, written(input)])));
+  const stop = () => clearTimeout(timer);
+  const read = () => {
+    stop();
+    changed(Object.fromEntries(Object.entries(fields).map(([name, input]) => [name, written(input)])));
+  };
+  signal.addEventListener("abort", stop);
   const element = el("form", {
     class: "filters", role: "search",
     submit: (event) => event.preventDefault(),
     change: read,
     input: (event) => {
-      clearTimeout(timer);
+      stop();
       if (event.target.type !== "datetime-local") timer = setTimeout(read, PATIENCE);
     },
     keydown: (event) => {

@@ -5,6 +5,10 @@ import { open } from "./dialog.js";
 
 const NAME = "tasks-key";
 let asked = null;
+let declined = false;
+
+// Whoever would rather not is asked again when they try again or go elsewhere, not by a timer.
+for (const event of ["wake", "hashchange"]) addEventListener(event, () => { declined = false; });
 
 /** Return the key, or null. */
 export function key() {
@@ -19,7 +23,11 @@ export function forget() {
 
 /** Ask for a key, once however many requests need it; returns whether there is a new one. */
 export function ask(why) {
-  asked ??= dialog(why).finally(() => {
+  if (declined) return Promise.resolve(false);
+  asked ??= dialog(why).then((given) => {
+    declined = !given;
+    return given;
+  }).finally(() => {
     asked = null;
   });
   return asked;
@@ -42,7 +50,8 @@ async function dialog(why) {
     el("div", { class: "actions" },
       button("Not now", () => close(null)),
       el("button", { type: "submit", class: "main" }, "Use this key")),
-  ], () => input.value.trim());
+    // A header takes no other characters; what was copied may have some that nobody sees.
+  ], () => input.value.replace(/[^\x21-\x7e]/g, ""));
   if (!given) return false;
   sessionStorage.setItem(NAME, given);
   dispatchEvent(new Event("key"));

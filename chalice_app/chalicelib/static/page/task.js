@@ -62,7 +62,7 @@ function draw(places, found, attempts, doing) {
     found.description && el("p", { class: "description" }, found.description),
     facts(found),
   ]);
-  redraw(places.does, [found.id, found.links], () => [actions(found, doing)]);
+  redraw(places.does, [found.id, found.status, found.links], () => [actions(found, doing)]);
   const pieces = story(found, attempts);
   redraw(places.what, [found, attempts, pieces.map((piece) => piece.text)], () => [
     el("section", { class: "panel" },

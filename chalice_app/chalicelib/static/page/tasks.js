@@ -17,7 +17,7 @@ const SIZE = 50;
 export function tasks(view, { query: asked }) {
   view.title("All tasks");
   let query = asked;
-  const form = filters(query, (changed) => go("tasks", changed, { replace: true }));
+  const form = filters(query, (changed) => go("tasks", changed, { replace: true }), view.signal);
   const body = el("tbody");
   const head = ["Status", "Task", "Kind", "Attempts", "Created"];
   const table = el("table", { class: "tasks" },
@@ -55,7 +55,7 @@ function show(body, rows, items, query) {
   const ids = new Set(items.map((item) => item.id));
   for (const id of rows.keys()) if (!ids.has(id)) rows.delete(id);
   items.forEach((item, at) => {
-    const version = `${item.updated_at} ${item.status}`;
+    const version = JSON.stringify([item.updated_at, item.status, { ...query, cursor: "" }]);
     let row = rows.get(item.id);
     if (row?.version !== version) {
       const made = { version, element: drawn(item, query) };
