@@ -236,6 +236,7 @@ def test_a_search_reads_no_more_where_another_tenant_has_what_it_looks_for(
         for word in ("merger", "nothing")
     )
     table.execute("delete from tasks where tenant = 'third'")
+    table.execute("vacuum tasks")  # others look at this table, too
     assert abs(theirs - nobodys) <= 3
 
 
