@@ -73,13 +73,18 @@ def test_a_key_that_does_not_count_is_asked_for_again_and_it_is_said_why(
     see(page, "Dead letters")
 
 
+def decline(page: Any) -> None:
+    """Give no key."""
+    page.get_by_label("API key").wait_for()
+    page.keyboard.press("Escape")
+    see(page, "A key is needed.")
+
+
 def test_who_gives_no_key_is_told_what_is_missing_and_may_give_one_later(
     guarded: Stack, visit_to: Callable[..., Visit]
 ) -> None:
     page = visit_to(guarded).page
-    page.get_by_label("API key").wait_for()
-    page.keyboard.press("Escape")
-    see(page, "A key is needed.")
+    decline(page)
     page.get_by_role("button", name="Try now").click()
     give(page, key_for(guarded))
     see(page, "Dead letters")
@@ -90,9 +95,7 @@ def test_who_gives_no_key_is_not_asked_again_by_a_timer(
     guarded: Stack, visit_to: Callable[..., Visit]
 ) -> None:
     page = visit_to(guarded).page
-    page.get_by_label("API key").wait_for()
-    page.keyboard.press("Escape")
-    see(page, "A key is needed.")
+    decline(page)
     for _ in range(2):  # the page tries again by itself, and is refused
         with page.expect_response("**/stats"):
             pass

@@ -79,6 +79,17 @@ def table(new_database: Callable[[str | None], str], template_url: str) -> Itera
     connection.close()
 
 
+@pytest.fixture
+def unanalyzed(new_database: Callable[[str | None], str], template_url: str) -> Iterator[Any]:
+    """A cursor on a database that has no statistics, and gets none."""
+    connection = psycopg2.connect(new_database(template_url))
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute("alter table tasks set (autovacuum_enabled = off)")
+        yield cursor
+    connection.close()
+
+
 def explained(cursor: Any, name: str, **arguments: Any) -> tuple[int, float, str]:
     """Return the pages that a statement reads, its seconds, and its plan."""
     sql = "explain (analyze, buffers, format json) " + STATEMENTS[name].sql
@@ -214,9 +225,9 @@ def test_many_are_found_to_be_tried_again_without_reading_all(
     assert seconds < PATIENCE
 
 
-@pytest.mark.parametrize("filters", [{"tag": "{}"}, {"text": "{}"}, {"tag": "{}", "text": "{}"}])
+@pytest.mark.parametrize("filters", [["tag"], ["text"], ["tag", "text"]])
 def test_a_search_reads_no_more_where_another_tenant_has_what_it_looks_for(
-    table: Any, filters: dict[str, str]
+    table: Any, filters: list[str]
 ) -> None:
     """The time that it takes would tell what the other has."""
     table.execute(
@@ -226,11 +237,7 @@ def test_a_search_reads_no_more_where_another_tenant_has_what_it_looks_for(
     table.execute("vacuum analyze tasks")
     theirs, nobodys = (
         [
-            explained(
-                table,
-                "list_tasks",
-                **(ANY | dict.fromkeys(filters, word)),
-            )[0]
+            explained(table, "list_tasks", **(ANY | dict.fromkeys(filters, word)))[0]
             for _ in range(3)
         ][-1]
         for word in ("merger", "nothing")
@@ -257,19 +264,12 @@ def test_statistics_read_no_more_than_what_they_count(table: Any) -> None:
     assert pages < 4 * COUNT_LIMIT / 100
 
 
-def test_statistics_without_any_statistics_of_the_planners(
-    new_database: Callable[[str | None], str], template_url: str
-) -> None:
+def test_statistics_without_any_statistics_of_the_planners(unanalyzed: Any) -> None:
     """Sixty minutes are no sixty walks through the table."""
-    connection = psycopg2.connect(new_database(template_url))
-    connection.autocommit = True
-    with connection.cursor() as cursor:
-        cursor.execute("alter table tasks set (autovacuum_enabled = off)")
-        cursor.execute(FILL, {"rows": 20_000})
-        cursor.execute("select pg_relation_size('tasks') / 8192")
-        [(whole,)] = cursor.fetchall()
-        pages, _, _ = explained(cursor, "read_stats", **STATS)
-    connection.close()
+    unanalyzed.execute(FILL, {"rows": 20_000})
+    unanalyzed.execute("select pg_relation_size('tasks') / 8192")
+    [(whole,)] = unanalyzed.fetchall()
+    pages, _, _ = explained(unanalyzed, "read_stats", **STATS)
     # What is not vacuumed is looked up in the table, entry by entry.
     assert pages < 20 * whole
 
@@ -283,17 +283,10 @@ select 'x', case when n % 10 = 1 then 'failed' else 'completed' end,
 """
 
 
-def test_unique_keys_are_looked_up_one_by_one_before_there_are_statistics(
-    new_database: Callable[[str | None], str], template_url: str
-) -> None:
+def test_unique_keys_are_looked_up_one_by_one_before_there_are_statistics(unanalyzed: Any) -> None:
     """A thousand failed tasks and ten thousand keys are not ten million comparisons."""
-    connection = psycopg2.connect(new_database(template_url))
-    connection.autocommit = True
-    with connection.cursor() as cursor:
-        cursor.execute("alter table tasks set (autovacuum_enabled = off)")
-        cursor.execute(KEYED)
-        pages, _, _ = explained(cursor, "retry_tasks", **RETRY, limit=1000)
-    connection.close()
+    unanalyzed.execute(KEYED)
+    pages, _, _ = explained(unanalyzed, "retry_tasks", **RETRY, limit=1000)
     # For each of the thousand: a way down one index to find it, and down some ten to change it.
     assert pages < 1000 * 60
 
