@@ -189,8 +189,7 @@ class Settings(BaseModel):
         values: dict[str, Any] = {
             name: environ[name.upper()] for name in cls.model_fields if name.upper() in environ
         }
-        aliases = ("AWS_REGION", "AWS_DEFAULT_REGION")
-        values |= {name: environ[name] for name in aliases if name in environ}
+        values |= {it: environ[it] for it in ("AWS_REGION", "AWS_DEFAULT_REGION") if it in environ}
         try:
             settings = cls.model_validate(values)
         except ValidationError as error:
@@ -204,6 +203,11 @@ class Settings(BaseModel):
 def tracing_header() -> str | None:
     """Return the tracing header of the invocation that this process is in, if it has one."""
     return os.environ.get(_TRACE)
+
+
+def region_in_aws() -> str:
+    """Return the region of the Lambda function that this process is; elsewhere nothing."""
+    return os.environ.get("AWS_REGION", "") if _FUNCTION in os.environ else ""
 
 
 def _parts(url: str) -> SplitResult:
@@ -227,9 +231,8 @@ def _unsafe_database(settings: Settings) -> Iterator[str]:
     if not parts.scheme:
         yield "DATABASE_URL: is not a libpq URL"
         return
-    host = parts.hostname
     told = parse_qs(parts.query)
-    here = host in _HERE and not told.keys() & {"host", "hostaddr"}
+    here = parts.hostname in _HERE and not told.keys() & {"host", "hostaddr"}
     if not here and (parts.password or "password" in told):
         yield "DATABASE_URL: whoever may see the function sees the password; DATABASE_SECRET_ARN"
     by_token = settings.database_auth == "iam"
@@ -237,13 +240,11 @@ def _unsafe_database(settings: Settings) -> Iterator[str]:
         yield "DATABASE_URL: DATABASE_AUTH=iam needs the user and the host in it, one of each"
     if by_token and settings.database_secret_arn:
         yield "DATABASE_SECRET_ARN: with DATABASE_AUTH=iam no secret is read; leave it out"
-    if here and not (by_token or settings.database_secret_arn):
-        return
-    if not settings.database_tls and told.get("sslmode") != ["verify-full"]:
+    secure = here and not (by_token or settings.database_secret_arn)
+    if not (secure or settings.database_tls) and told.get("sslmode") != ["verify-full"]:
         yield "DATABASE_TLS: not set, so any server could pose as the database; rds, or a path"
 
 
 def _explained(broken: Any) -> str:
     name = ".".join(map(str, broken["loc"])).upper()
-    rule = str(broken["msg"]).removeprefix("Value error, ")
-    return f"{name}: {rule}" if name else rule
+    return ": ".join(filter(None, [name, str(broken["msg"]).removeprefix("Value error, ")]))
