@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chalicelib.expressions.functions import FUNCTIONS
 from chalicelib.expressions.parsing import MAX_DEPTH, MAX_LENGTH, Expression, compile_expression
-from chalicelib.expressions.values import MAX_BITS, MAX_TEXT, Row, Value
+from chalicelib.expressions.values import MAX_BITS, MAX_TEXT, NUMBERS, Row, Value
 
 __all__ = [
     "FUNCTIONS",
@@ -12,6 +12,7 @@ __all__ = [
     "MAX_DEPTH",
     "MAX_LENGTH",
     "MAX_TEXT",
+    "NUMBERS",
     "Expression",
     "Row",
     "Value",
