@@ -42,11 +42,11 @@ class Part:
 
 
 def settings(
-    environ: Mapping[str, str], folder: Path, database_url: str, endpoint: str
+    environ: Mapping[str, str], database_url: str, endpoint: str, *, files: Path | None = None
 ) -> dict[str, str]:
     """Return the variables that let a program use the stack, given the user's ``environ``.
 
-    ``folder`` holds the stack's data, and tasks' files unless the user keeps them elsewhere.
+    ``files`` is the folder of tasks' files, unless the user keeps them elsewhere.
     """
     region = environ.get("AWS_DEFAULT_REGION") or environ.get("AWS_REGION") or "us-east-1"
     chosen = {name: environ.get(name) or value for name, value in _DEFAULTS.items()}
@@ -54,7 +54,7 @@ def settings(
         "DATABASE_URL": database_url,
         "AWS_ENDPOINT_URL_SQS": endpoint,
         "AWS_DEFAULT_REGION": region,
-        "FILES": environ.get("FILES") or str(folder.resolve() / "files"),
+        "FILES": environ.get("FILES") or str(files or ""),
         **chosen,
         **_FIXED,
     }

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -162,7 +161,7 @@ def test_an_endpoint_that_may_be_read_in_two_ways_is_refused(endpoint: str) -> N
 
 def test_no_setting_lets_a_client_pass_over_the_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
     theirs = {"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"}
-    values = parts.settings(theirs, Path(), "postgresql://", "http://127.0.0.1:9")
+    values = parts.settings(theirs, "postgresql://", "http://127.0.0.1:9")
     for name, value in parts.environ_of_parts(theirs, values).items():
         monkeypatch.setenv(name, value)
     client = boto3.session.Session().client("sqs")

@@ -41,6 +41,13 @@ class Expression:
         """Return its value for a row, in which a missing column is null; raises BadExpression."""
         return self._run(row)
 
+    def holds(self, row: Row) -> bool:
+        """Return whether it is true for a row, null being false; raises BadExpression."""
+        try:
+            return truth(self._run(row))
+        except Unfit as error:
+            raise BadExpression(f"{error}.") from None
+
 
 def compile_expression(text: str) -> Expression:
     """Return a text as an expression; raises BadExpression, which says where it goes wrong."""
