@@ -33,7 +33,10 @@ def _of_numbers(compute: Callable[[list[Value]], Value]) -> Callable[..., Value]
 
 def _of_one(compute: Callable[[Value], Value]) -> Callable[[Value], Value]:
     def calculate(value: Value) -> Value:
-        return bounded(compute(value)) if _known((value,)) else None
+        if type(value) in NUMBERS:
+            return bounded(compute(value))
+        _known((value,))
+        return None
 
     return calculate
 
@@ -51,7 +54,8 @@ def _of_text(compute: Callable[..., Value]) -> Callable[..., Value]:
 def _round(value: Value, digits: Value = 0) -> Value:
     if type(digits) is not int or abs(digits) > 30:  # noqa: PLR2004  (a double has 17)
         raise Unfit("round takes 30 digits at most, as a whole number")
-    if not _known((value,)):
+    if type(value) not in NUMBERS:
+        _known((value,))
         return None
     return bounded(round(value, digits) if digits > 0 else int(round(value, digits)))
 

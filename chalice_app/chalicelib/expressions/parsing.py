@@ -187,9 +187,21 @@ class _Parser:
         return run
 
     def _applied(self, node: ast.expr, function: Callable[..., Value], parts: list[Run]) -> Run:
+        if len(parts) == 1:  # half as long as by a list
+            return self._one(node, function, parts[0])
+
         def run(row: Row) -> Value:
             try:
                 return function(*[part(row) for part in parts])
+            except (Unfit, ArithmeticError) as error:
+                raise self._bad(node, _reason(error)) from None
+
+        return run
+
+    def _one(self, node: ast.expr, function: Callable[[Value], Value], part: Run) -> Run:
+        def run(row: Row) -> Value:
+            try:
+                return function(part(row))
             except (Unfit, ArithmeticError) as error:
                 raise self._bad(node, _reason(error)) from None
 

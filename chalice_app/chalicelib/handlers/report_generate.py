@@ -104,7 +104,7 @@ def _lines(day: date, context: Context[Report]) -> list[dict[str, Any]]:
 
 def _both(percentiles: list[float] | None) -> list[float | None]:
     # Where no task was timed there is no array, or one of nulls.
-    found = percentiles or [None, None]
+    found: list[float | None] = [*percentiles] if percentiles else [None, None]
     return [None if one is None else round(one, 3) for one in found]
 
 

@@ -129,6 +129,7 @@ class Target:
         )
         self._csv = csv.writer(self._text) if kind == "csv" else None
         self._columns = list(columns) if columns is not None else None
+        self._names = frozenset(columns or ())
         if self._csv and self._columns is not None:
             self._csv.writerow(self._columns)
         self._encode = json.JSONEncoder(
@@ -155,10 +156,10 @@ class Target:
 
     def _cells(self, row: Row) -> list[Any]:
         if self._columns is None:
-            self._columns = list(row)
+            self._columns, self._names = list(row), frozenset(row)
             if self._csv:
                 self._csv.writerow(self._columns)
-        if not row.keys() <= set(self._columns):
+        if len(row) > len(self._columns) or not self._names.issuperset(row):
             raise ValueError("it has a column that the first row has not; select the columns")
         return [_cell(row.get(name)) for name in self._columns]
 
