@@ -40,7 +40,7 @@ class Calculation(BaseModel):
     An expression may read the columns, and the expressions before it, by their names.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(defer_build=True, extra="forbid")
 
     columns: dict[Name, list[Cell]] | None = None
     rows: list[dict[Name, Cell]] | None = None

@@ -35,7 +35,7 @@ _STRIDE = 2000
 class Transformation(BaseModel):
     """Which file becomes which, by which steps; a format is told by the name if it is not given."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(defer_build=True, extra="forbid")
 
     source: FileName
     target: FileName

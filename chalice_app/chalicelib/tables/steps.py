@@ -31,7 +31,7 @@ Formula = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_r
 
 
 class _Step(BaseModel):
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", populate_by_name=True)
 
 
 class Select(_Step):
