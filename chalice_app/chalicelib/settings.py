@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING, Any, Literal, Self
-from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+from urllib.parse import unquote
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from chalicelib.errors import InvalidSettings
+from chalicelib.unsafe import parts, unsafe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 DAY = 24 * 60 * 60
 SMALL_BATCH = 10
-#: Hosts that are reached without a network.
-_HERE = (None, "", "127.0.0.1", "::1", "localhost")
 _FUNCTION = "AWS_LAMBDA_FUNCTION_NAME"
 #: Where Lambda puts the tracing header of each invocation.
 _TRACE = "_X_AMZN_TRACE_ID"
@@ -128,6 +127,12 @@ class Settings(BaseModel):
         description="`report` only where the mapping has ReportBatchItemFailures; `delete` is "
         "right with any mapping: the worker deletes what is done and raises for the rest.",
     )
+    files: str = Field(
+        "",
+        pattern=r"^(s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9_.=-]{1,99}){0,5}/?|/.*)?$",
+        description="Where tasks read and write files: `s3://bucket/prefix`, or the absolute path "
+        "of a folder; empty: nowhere.",
+    )
     tracing: Literal["off", "xray", "otel"] = Field(
         "off", description="Where spans go; `otel` needs the packages of requirements-otel.txt."
     )
@@ -164,7 +169,13 @@ class Settings(BaseModel):
     @property
     def database_user(self) -> str:
         """The user that `DATABASE_URL` names, or nothing."""
-        return unquote(_parts(self.database_url).username or "")
+        return unquote(parts(self.database_url).username or "")
+
+    @property
+    def files_arn(self) -> str:
+        """Every file in S3 that tasks may read and write, or nothing."""
+        place = self.files.removeprefix("s3://").rstrip("/")
+        return f"arn:*:s3:::{place}/*" if self.files.startswith("s3://") else ""
 
     @property
     def dead_letter_queue_name(self) -> str:
@@ -195,8 +206,8 @@ class Settings(BaseModel):
         except ValidationError as error:
             lines = (_explained(broken) for broken in error.errors(include_input=False))
             raise InvalidSettings("\n".join(["Settings out of bounds:", *lines])) from None
-        if _FUNCTION in environ and (unsafe := list(_unsafe(settings))):
-            raise InvalidSettings("\n".join(["Not safe in Lambda:", *unsafe]))
+        if _FUNCTION in environ and (risks := list(unsafe(settings))):
+            raise InvalidSettings("\n".join(["Not safe in Lambda:", *risks]))
         return settings
 
 
@@ -208,41 +219,6 @@ def tracing_header() -> str | None:
 def region_in_aws() -> str:
     """Return the region of the Lambda function that this process is; elsewhere nothing."""
     return os.environ.get("AWS_REGION", "") if _FUNCTION in os.environ else ""
-
-
-def _parts(url: str) -> SplitResult:
-    try:
-        return urlsplit(url)
-    except ValueError:
-        return urlsplit("")
-
-
-def _unsafe(settings: Settings) -> Iterator[str]:
-    if settings.auth == "off":
-        yield "AUTH: off is for a laptop; in Lambda it has to be keys"
-    # GetSecretValue takes less of it, but a policy on less matches nothing.
-    if (arn := settings.database_secret_arn) and arn[-7:-6] != "-":
-        yield "DATABASE_SECRET_ARN: is not the whole ARN, which ends in a hyphen and six characters"
-    yield from _unsafe_database(settings)
-
-
-def _unsafe_database(settings: Settings) -> Iterator[str]:
-    parts = _parts(settings.database_url)
-    if not parts.scheme:
-        yield "DATABASE_URL: is not a libpq URL"
-        return
-    told = parse_qs(parts.query)
-    here = parts.hostname in _HERE and not told.keys() & {"host", "hostaddr"}
-    if not here and (parts.password or "password" in told):
-        yield "DATABASE_URL: whoever may see the function sees the password; DATABASE_SECRET_ARN"
-    by_token = settings.database_auth == "iam"
-    if by_token and (here or not parts.username or "," in parts.netloc):
-        yield "DATABASE_URL: DATABASE_AUTH=iam needs the user and the host in it, one of each"
-    if by_token and settings.database_secret_arn:
-        yield "DATABASE_SECRET_ARN: with DATABASE_AUTH=iam no secret is read; leave it out"
-    secure = here and not (by_token or settings.database_secret_arn)
-    if not (secure or settings.database_tls) and told.get("sslmode") != ["verify-full"]:
-        yield "DATABASE_TLS: not set, so any server could pose as the database; rds, or a path"
 
 
 def _explained(broken: Any) -> str:

@@ -1,0 +1,51 @@
+"""Which settings are fit for a laptop and not for Lambda."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import SplitResult, parse_qs, urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: Hosts that are reached without a network.
+_HERE = (None, "", "127.0.0.1", "::1", "localhost")
+
+
+def parts(url: str) -> SplitResult:
+    """Return what a URL is made of, or nothing of all that if it is none."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return urlsplit("")
+
+
+def unsafe(settings: Any) -> Iterator[str]:
+    """Yield what Lambda is not to run with, of these Settings, each with its name first."""
+    if settings.auth == "off":
+        yield "AUTH: off is for a laptop; in Lambda it has to be keys"
+    # GetSecretValue takes less of it, but a policy on less matches nothing.
+    if (arn := settings.database_secret_arn) and arn[-7:-6] != "-":
+        yield "DATABASE_SECRET_ARN: is not the whole ARN, which ends in a hyphen and six characters"
+    yield from _unsafe_database(settings)
+
+
+def _unsafe_database(settings: Any) -> Iterator[str]:
+    url = parts(settings.database_url)
+    if not url.scheme:
+        yield "DATABASE_URL: is not a libpq URL"
+        return
+    host = url.hostname
+    told = parse_qs(url.query)
+    here = host in _HERE and not told.keys() & {"host", "hostaddr"}
+    if not here and (url.password or "password" in told):
+        yield "DATABASE_URL: whoever may see the function sees the password; DATABASE_SECRET_ARN"
+    by_token = settings.database_auth == "iam"
+    if by_token and (here or not url.username or "," in url.netloc):
+        yield "DATABASE_URL: DATABASE_AUTH=iam needs the user and the host in it, one of each"
+    if by_token and settings.database_secret_arn:
+        yield "DATABASE_SECRET_ARN: with DATABASE_AUTH=iam no secret is read; leave it out"
+    if here and not (by_token or settings.database_secret_arn):
+        return
+    if not settings.database_tls and told.get("sslmode") != ["verify-full"]:
+        yield "DATABASE_TLS: not set, so any server could pose as the database; rds, or a path"
