@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING, Any, Literal, Self
-from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+from urllib.parse import unquote
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from chalicelib.errors import InvalidSettings
+from chalicelib.safety import parts_of, unsafe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 DAY = 24 * 60 * 60
 SMALL_BATCH = 10
-#: Hosts that are reached without a network.
-_HERE = (None, "", "127.0.0.1", "::1", "localhost")
 _FUNCTION = "AWS_LAMBDA_FUNCTION_NAME"
 #: Where Lambda puts the tracing header of each invocation.
 _TRACE = "_X_AMZN_TRACE_ID"
@@ -128,6 +135,11 @@ class Settings(BaseModel):
         description="`report` only where the mapping has ReportBatchItemFailures; `delete` is "
         "right with any mapping: the worker deletes what is done and raises for the rest.",
     )
+    outbound_allow: str = Field(
+        "",
+        description="Hosts and networks of your own that tasks may send requests to, with commas "
+        "between them.",
+    )
     tracing: Literal["off", "xray", "otel"] = Field(
         "off", description="Where spans go; `otel` needs the packages of requirements-otel.txt."
     )
@@ -161,10 +173,23 @@ class Settings(BaseModel):
             raise ValueError("BATCH_SIZE over 10 needs a BATCH_WINDOW of at least 1")
         return self
 
+    @field_validator("outbound_allow")
+    @classmethod
+    def _exemptions_can_be_read(cls, text: str) -> str:
+        if text:
+            from chalicelib.outbound import Exempt  # noqa: PLC0415  (rarely needed)
+
+            try:
+                Exempt.parse(text)
+            except ValueError:  # its text has the value
+                rule = "has to be names, addresses and networks with commas between them"
+                raise ValueError(rule) from None
+        return text
+
     @property
     def database_user(self) -> str:
         """The user that `DATABASE_URL` names, or nothing."""
-        return unquote(_parts(self.database_url).username or "")
+        return unquote(parts_of(self.database_url).username or "")
 
     @property
     def dead_letter_queue_name(self) -> str:
@@ -196,51 +221,14 @@ class Settings(BaseModel):
         except ValidationError as error:
             lines = (_explained(broken) for broken in error.errors(include_input=False))
             raise InvalidSettings("\n".join(["Settings out of bounds:", *lines])) from None
-        if _FUNCTION in environ and (unsafe := list(_unsafe(settings))):
-            raise InvalidSettings("\n".join(["Not safe in Lambda:", *unsafe]))
+        if _FUNCTION in environ and (found := list(unsafe(settings))):
+            raise InvalidSettings("\n".join(["Not safe in Lambda:", *found]))
         return settings
 
 
 def tracing_header() -> str | None:
     """Return the tracing header of the invocation that this process is in, if it has one."""
     return os.environ.get(_TRACE)
-
-
-def _parts(url: str) -> SplitResult:
-    try:
-        return urlsplit(url)
-    except ValueError:
-        return urlsplit("")
-
-
-def _unsafe(settings: Settings) -> Iterator[str]:
-    if settings.auth == "off":
-        yield "AUTH: off is for a laptop; in Lambda it has to be keys"
-    # GetSecretValue takes less of it, but a policy on less matches nothing.
-    if (arn := settings.database_secret_arn) and arn[-7:-6] != "-":
-        yield "DATABASE_SECRET_ARN: is not the whole ARN, which ends in a hyphen and six characters"
-    yield from _unsafe_database(settings)
-
-
-def _unsafe_database(settings: Settings) -> Iterator[str]:
-    parts = _parts(settings.database_url)
-    if not parts.scheme:
-        yield "DATABASE_URL: is not a libpq URL"
-        return
-    host = parts.hostname
-    told = parse_qs(parts.query)
-    here = host in _HERE and not told.keys() & {"host", "hostaddr"}
-    if not here and (parts.password or "password" in told):
-        yield "DATABASE_URL: whoever may see the function sees the password; DATABASE_SECRET_ARN"
-    by_token = settings.database_auth == "iam"
-    if by_token and (here or not parts.username or "," in parts.netloc):
-        yield "DATABASE_URL: DATABASE_AUTH=iam needs the user and the host in it, one of each"
-    if by_token and settings.database_secret_arn:
-        yield "DATABASE_SECRET_ARN: with DATABASE_AUTH=iam no secret is read; leave it out"
-    if here and not (by_token or settings.database_secret_arn):
-        return
-    if not settings.database_tls and told.get("sslmode") != ["verify-full"]:
-        yield "DATABASE_TLS: not set, so any server could pose as the database; rds, or a path"
 
 
 def _explained(broken: Any) -> str:

@@ -37,6 +37,7 @@ OUT_OF_BOUNDS = [
     ("RATE_BURST", "0"),
     ("OPEN_LIMIT", "1000001"),
     ("PARTIAL_BATCH", "both"),
+    ("OUTBOUND_ALLOW", "10.0.0.0/33-canary"),
     ("TRACING", "canary-3"),
     ("METRICS", "on"),
     ("METRICS_NAMESPACE", "AWS/SQS"),
