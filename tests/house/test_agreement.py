@@ -125,6 +125,7 @@ def reachable_errors() -> set[type[errors.ServiceError]]:
         errors.UnreadableMessage,
         errors.BatchPartiallyFailed,
         errors.DuplicateHandler,
+        errors.InvalidPolicy,
         errors.UnknownKind,
         errors.InvalidSettings,
         errors.KeyNotFound,
