@@ -97,6 +97,14 @@ class Target:
         return host if self.port == usual else f"{host}:{self.port}"
 
 
+def read_url(url: str) -> Target:
+    """Return what ``url`` names; raises OutboundRefused for what could be read in two ways."""
+    parts = _split(url)
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    tls = parts.scheme == "https"
+    return Target(tls=tls, host=_host(parts), port=_port(parts), path=path)
+
+
 def check_url(url: str, exempt: Exempt = NONE) -> Target:
     """Return what ``url`` names; raises OutboundRefused if that may never be asked.
 
@@ -104,17 +112,15 @@ def check_url(url: str, exempt: Exempt = NONE) -> Target:
     may have any port, and http. Nobody is asked: what a host name stands for is seen by
     ``resolve``.
     """
-    parts = _split(url)
-    host, port = _host(parts), _port(parts)
-    free = exempt.names(host)
-    if parts.scheme != "https" and not free:
+    target = read_url(url)
+    free = exempt.names(target.host)
+    if not (target.tls or free):
         raise OutboundRefused("has to begin with https://")
-    if port != _PORTS["https"] and not free:
+    if target.port != _PORTS["https"] and not free:
         raise OutboundRefused("has to name no port but 443")
-    if not _NAME.fullmatch(host):
-        _check(ip_address(host), exempt, named=False)
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return Target(tls=parts.scheme == "https", host=host, port=port, path=path)
+    if not _NAME.fullmatch(target.host):
+        _check(ip_address(target.host), exempt, named=False)
+    return target
 
 
 def resolve(
