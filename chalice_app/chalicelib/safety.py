@@ -27,6 +27,10 @@ def unsafe(settings: Any) -> Iterator[str]:
     # GetSecretValue takes less of it, but a policy on less matches nothing.
     if (arn := settings.database_secret_arn) and arn[-7:-6] != "-":
         yield "DATABASE_SECRET_ARN: is not the whole ARN, which ends in a hyphen and six characters"
+    if (arn := settings.webhook_secrets_arn) and arn[-7:-6] != "-":
+        yield "WEBHOOK_SECRETS_ARN: is not the whole ARN, which ends in a hyphen and six characters"
+    if settings.webhook_secrets:
+        yield "WEBHOOK_SECRETS: whoever may see the function sees them; WEBHOOK_SECRETS_ARN"
     yield from _unsafe_database(settings)
 
 

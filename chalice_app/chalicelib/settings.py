@@ -140,6 +140,17 @@ class Settings(BaseModel):
         description="Hosts and networks of your own that tasks may send requests to, with commas "
         "between them.",
     )
+    webhook_secrets: str = Field(
+        "",
+        pattern=r"^([!-+\--~]{32,200}(,[!-+\--~]{32,200})?)?$",
+        description="What webhooks are signed by: a random text, and while it is changed two, the "
+        "new one first.",
+    )
+    webhook_secrets_arn: str = Field(
+        "",
+        pattern=r"^(arn:[^:]+:secretsmanager:[^\s]+)?$",
+        description="The whole ARN of a secret that holds `WEBHOOK_SECRETS`.",
+    )
     tracing: Literal["off", "xray", "otel"] = Field(
         "off", description="Where spans go; `otel` needs the packages of requirements-otel.txt."
     )

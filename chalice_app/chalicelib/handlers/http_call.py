@@ -6,12 +6,13 @@ import json
 import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from chalicelib import strict_json, tracing
 from chalicelib.errors import GiveUp, NotStorable, OutboundFailed, OutboundRefused, RetryLater
-from chalicelib.outbound import Exempt, read_url
+from chalicelib.outbound import Exempt
 from chalicelib.registry import Backoff, Context, handler
+from chalicelib.schemas import Url  # noqa: TC001  (pydantic reads it)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,15 +35,6 @@ _KEPT = ("content-type", "etag", "last-modified", "location", "retry-after", "x-
 _REST = 1.0
 
 
-def _readable(url: str) -> str:
-    try:
-        read_url(url)
-    except OutboundRefused as error:
-        raise ValueError(str(error)) from None
-    return url
-
-
-Url = Annotated[str, AfterValidator(_readable)]
 HttpStatus = Annotated[int, Field(ge=200, le=599)]
 
 

@@ -6,6 +6,6 @@ longer to load than the rest of a handler.
 
 from __future__ import annotations
 
-from chalicelib.outbound.target import Exempt, check_url, read_url
+from chalicelib.outbound.target import MAX_URL, Exempt, check_url, read_url
 
-__all__ = ["Exempt", "check_url", "read_url"]
+__all__ = ["MAX_URL", "Exempt", "check_url", "read_url"]
