@@ -96,6 +96,8 @@ class Options(BaseModel):
             }
         elif told.database_secret_arn:
             names["DATABASE_SECRET_ARN"] = told.database_secret_arn
+        if told.webhook_secrets_arn:
+            names["WEBHOOK_SECRETS_ARN"] = told.webhook_secrets_arn
         return names
 
     def _user_arn(self, user: str) -> Any:

@@ -84,11 +84,10 @@ class Runtime:
 
     def serve(self, authorization: str | None) -> TaskService:
         """Return the desk for whoever sent this header; raises Unauthorized."""
-        asks = self.settings.auth == "keys"
-        caller = access.identify(authorization) if asks else access.ANYBODY
-        store = ClientStore(self._query, self.settings, caller)
-        limit = self.settings.open_limit
-        back = callbacks(self.settings)
+        told = self.settings
+        caller = access.identify(authorization) if told.auth == "keys" else access.ANYBODY
+        store = ClientStore(self._query, told, caller)
+        limit, back = told.open_limit, callbacks(told)
         return TaskService(store, self.post, self._registry, open_limit=limit, callbacks=back)
 
     def work(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
