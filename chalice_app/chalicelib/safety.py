@@ -20,6 +20,18 @@ def parts_of(url: str) -> SplitResult:
         return urlsplit("")
 
 
+def check_exemptions(text: str) -> None:
+    """Raise ValueError, with the rule alone, for an OUTBOUND_ALLOW that cannot be read."""
+    if text:
+        from chalicelib.outbound import Exempt  # noqa: PLC0415  (rarely needed)
+
+        try:
+            Exempt.parse(text)
+        except ValueError:  # its text has the value
+            rule = "has to be names, addresses and networks with commas between them"
+            raise ValueError(rule) from None
+
+
 def unsafe(settings: Any) -> Iterator[str]:
     """Tell what of a Settings must not be in Lambda, a sentence for each, never its value."""
     if settings.auth == "off":
@@ -31,6 +43,8 @@ def unsafe(settings: Any) -> Iterator[str]:
         yield "WEBHOOK_SECRETS_ARN: is not the whole ARN, which ends in a hyphen and six characters"
     if settings.webhook_secrets:
         yield "WEBHOOK_SECRETS: whoever may see the function sees them; WEBHOOK_SECRETS_ARN"
+    if parts_of(settings.email_url).password:
+        yield "EMAIL_URL: whoever may see the function sees the password; use ses:"
     yield from _unsafe_database(settings)
 
 
@@ -53,3 +67,10 @@ def _unsafe_database(settings: Any) -> Iterator[str]:
         return
     if not settings.database_tls and told.get("sslmode") != ["verify-full"]:
         yield "DATABASE_TLS: not set, so any server could pose as the database; rds, or a path"
+
+
+def explained(broken: Any) -> str:
+    """Return the rule that pydantic found broken, with the name of its setting."""
+    name = ".".join(map(str, broken["loc"])).upper()
+    rule = str(broken["msg"]).removeprefix("Value error, ")
+    return f"{name}: {rule}" if name else rule

@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from chalicelib.errors import InvalidSettings
-from chalicelib.safety import parts_of, unsafe
+from chalicelib.safety import check_exemptions, explained, parts_of, unsafe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -151,6 +151,16 @@ class Settings(BaseModel):
         pattern=r"^(arn:[^:]+:secretsmanager:[^\s]+)?$",
         description="The whole ARN of a secret that holds `WEBHOOK_SECRETS`.",
     )
+    email_url: str = Field(
+        "",
+        pattern=r"^(ses:|smtps?://[^\s]+)?$",
+        description="Where e-mail is handed over: `ses:`, or an SMTP server.",
+    )
+    email_from: str = Field(
+        "",
+        pattern=r"^([^\x00-\x1f<>@]*<[^\s<>@]+@[^\s<>@]+>|[^\s<>@]+@[^\s<>@]+)?$",
+        description="Who e-mail is from: an address, or a name and an address in `<>`.",
+    )
     tracing: Literal["off", "xray", "otel"] = Field(
         "off", description="Where spans go; `otel` needs the packages of requirements-otel.txt."
     )
@@ -187,14 +197,7 @@ class Settings(BaseModel):
     @field_validator("outbound_allow")
     @classmethod
     def _exemptions_can_be_read(cls, text: str) -> str:
-        if text:
-            from chalicelib.outbound import Exempt  # noqa: PLC0415  (rarely needed)
-
-            try:
-                Exempt.parse(text)
-            except ValueError:  # its text has the value
-                rule = "has to be names, addresses and networks with commas between them"
-                raise ValueError(rule) from None
+        check_exemptions(text)
         return text
 
     @property
@@ -229,7 +232,7 @@ class Settings(BaseModel):
         try:
             settings = cls.model_validate(values)
         except ValidationError as error:
-            lines = (_explained(broken) for broken in error.errors(include_input=False))
+            lines = (explained(broken) for broken in error.errors(include_input=False))
             raise InvalidSettings("\n".join(["Settings out of bounds:", *lines])) from None
         if _FUNCTION in environ and (found := list(unsafe(settings))):
             raise InvalidSettings("\n".join(["Not safe in Lambda:", *found]))
@@ -244,8 +247,3 @@ def tracing_header() -> str | None:
 def region_in_aws() -> str:
     """Return the region of the Lambda function that this process is; elsewhere nothing."""
     return os.environ.get("AWS_REGION", "") if _FUNCTION in os.environ else ""
-
-
-def _explained(broken: Any) -> str:
-    name = ".".join(map(str, broken["loc"])).upper()
-    return ": ".join(filter(None, [name, str(broken["msg"]).removeprefix("Value error, ")]))
