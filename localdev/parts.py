@@ -15,6 +15,7 @@ from localdev.processes import HOST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
 # The user's own would reach AWS itself, or be sent to a server that is not AWS.
 _NOT_PASSED_ON = {"AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_DEFAULT_PROFILE"}
@@ -40,14 +41,20 @@ class Part:
     kill: Callable[[], None]
 
 
-def settings(environ: Mapping[str, str], database_url: str, endpoint: str) -> dict[str, str]:
-    """Return the variables that let a program use the stack, given the user's ``environ``."""
+def settings(
+    environ: Mapping[str, str], database_url: str, endpoint: str, *, files: Path | None = None
+) -> dict[str, str]:
+    """Return the variables that let a program use the stack, given the user's ``environ``.
+
+    ``files`` is the folder of tasks' files, unless the user keeps them elsewhere.
+    """
     region = environ.get("AWS_DEFAULT_REGION") or environ.get("AWS_REGION") or "us-east-1"
     chosen = {name: environ.get(name) or value for name, value in _DEFAULTS.items()}
     return {
         "DATABASE_URL": database_url,
         "AWS_ENDPOINT_URL_SQS": endpoint,
         "AWS_DEFAULT_REGION": region,
+        "FILES": environ.get("FILES") or str(files or ""),
         **chosen,
         **_FIXED,
     }

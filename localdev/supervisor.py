@@ -109,7 +109,9 @@ class Supervisor:
         found = servers.start(folder, self._environ, self._parts, self._console.say)
         if self._ending():
             return
-        values = parts.settings(self._environ, found.database_url, found.endpoint)
+        values = parts.settings(
+            self._environ, found.database_url, found.endpoint, files=folder.resolve() / "files"
+        )
         environ = parts.environ_of_parts(self._environ, values)
         flags = ["--workers", str(self._options.workers), *found.mapping_flags]
         if self._options.packaged:

@@ -11,6 +11,8 @@ lock() {
 lock pyproject.toml --output-file chalice_app/requirements.txt
 lock --group otel --constraint chalice_app/requirements.txt \
     --output-file chalice_app/requirements-otel.txt
+lock --group pdf --constraint chalice_app/requirements.txt \
+    --output-file chalice_app/requirements-pdf.txt
 lock pyproject.toml --group dev --constraint chalice_app/requirements.txt \
     --output-file requirements-dev.txt
 lock --group template --output-file requirements-template.txt

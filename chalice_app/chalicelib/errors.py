@@ -20,6 +20,7 @@ ServiceError
 │   └── QueueUnavailable
 ├── StoreRejected           the database will never take this value
 ├── NotStorable             a value that is not strict JSON, or too large
+├── BadExpression           an expression that cannot be read, or not computed for a row
 ├── UnreadableMessage       a queue message that names no task
 ├── BatchPartiallyFailed    tells Lambda that messages are left to retry
 ├── DuplicateHandler        two handlers claim one kind
@@ -141,6 +142,10 @@ class StoreRejected(ServiceError):
 
 class NotStorable(ServiceError):
     """The value cannot be stored as JSON."""
+
+
+class BadExpression(ServiceError):
+    """The expression cannot be read or computed."""
 
 
 class UnreadableMessage(ServiceError):

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from urllib.parse import unquote
 
 from pydantic import (
+    AfterValidator,
     AliasChoices,
     BaseModel,
     ConfigDict,
     Field,
     ValidationError,
-    field_validator,
     model_validator,
 )
 
 from chalicelib.errors import InvalidSettings
-from chalicelib.safety import check_exemptions, explained, parts_of, unsafe
+from chalicelib.unsafe import check_exemptions, explained, parts, unsafe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DAY = 24 * 60 * 60
+_SECRET_ARN = r"^(arn:[^:]+:secretsmanager:[^\s]+)?$"  # noqa: S105  (no password)
+_SENDER = r"^([^\x00-\x1f<>@]*<[^\s<>@]+@[^\s<>@]+>|[^\s<>@]+@[^\s<>@]+)?$"
 SMALL_BATCH = 10
 _FUNCTION = "AWS_LAMBDA_FUNCTION_NAME"
 #: Where Lambda puts the tracing header of each invocation.
@@ -41,7 +43,7 @@ class Settings(BaseModel):
     )
     database_secret_arn: str = Field(
         "",
-        pattern=r"^(arn:[^:]+:secretsmanager:[^\s]+)?$",
+        pattern=_SECRET_ARN,
         description="The whole ARN of the secret, in RDS's form, with the database's user and "
         "password; what it says wins over `DATABASE_URL`.",
     )
@@ -135,31 +137,28 @@ class Settings(BaseModel):
         description="`report` only where the mapping has ReportBatchItemFailures; `delete` is "
         "right with any mapping: the worker deletes what is done and raises for the rest.",
     )
-    outbound_allow: str = Field(
-        "",
-        description="Hosts and networks of your own that tasks may send requests to, with commas "
-        "between them.",
+    outbound_allow: Annotated[str, AfterValidator(check_exemptions)] = Field(
+        "", description="Hosts and networks of your own that tasks may ask, with commas between."
     )
     webhook_secrets: str = Field(
         "",
         pattern=r"^([!-+\--~]{32,200}(,[!-+\--~]{32,200})?)?$",
-        description="What webhooks are signed by: a random text, and while it is changed two, the "
-        "new one first.",
+        description="What webhooks are signed by; while it is changed two, the new one first.",
     )
     webhook_secrets_arn: str = Field(
         "",
-        pattern=r"^(arn:[^:]+:secretsmanager:[^\s]+)?$",
-        description="The whole ARN of a secret that holds `WEBHOOK_SECRETS`.",
+        pattern=_SECRET_ARN,
+        description="A secret that holds `WEBHOOK_SECRETS`, by its whole ARN.",
     )
     email_url: str = Field(
-        "",
-        pattern=r"^(ses:|smtps?://[^\s]+)?$",
-        description="Where e-mail is handed over: `ses:`, or an SMTP server.",
+        "", pattern=r"^(ses:|smtps?://\S+)?$", description="Where e-mail is handed over."
     )
-    email_from: str = Field(
+    email_from: str = Field("", pattern=_SENDER, description="Who e-mail is from.")
+    files: str = Field(
         "",
-        pattern=r"^([^\x00-\x1f<>@]*<[^\s<>@]+@[^\s<>@]+>|[^\s<>@]+@[^\s<>@]+)?$",
-        description="Who e-mail is from: an address, or a name and an address in `<>`.",
+        pattern=r"^(s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9_.=-]{1,99}){0,5}/?|/.*)?$",
+        description="Where tasks read and write files: `s3://bucket/prefix`, or the absolute path "
+        "of a folder; empty: nowhere.",
     )
     tracing: Literal["off", "xray", "otel"] = Field(
         "off", description="Where spans go; `otel` needs the packages of requirements-otel.txt."
@@ -194,16 +193,16 @@ class Settings(BaseModel):
             raise ValueError("BATCH_SIZE over 10 needs a BATCH_WINDOW of at least 1")
         return self
 
-    @field_validator("outbound_allow")
-    @classmethod
-    def _exemptions_can_be_read(cls, text: str) -> str:
-        check_exemptions(text)
-        return text
-
     @property
     def database_user(self) -> str:
         """The user that `DATABASE_URL` names, or nothing."""
-        return unquote(parts_of(self.database_url).username or "")
+        return unquote(parts(self.database_url).username or "")
+
+    @property
+    def files_arn(self) -> str:
+        """Every file in S3 that tasks may read and write, or nothing."""
+        place = self.files.removeprefix("s3://").rstrip("/")
+        return f"arn:*:s3:::{place}/*" if self.files.startswith("s3://") else ""
 
     @property
     def dead_letter_queue_name(self) -> str:
@@ -234,8 +233,8 @@ class Settings(BaseModel):
         except ValidationError as error:
             lines = (explained(broken) for broken in error.errors(include_input=False))
             raise InvalidSettings("\n".join(["Settings out of bounds:", *lines])) from None
-        if _FUNCTION in environ and (found := list(unsafe(settings))):
-            raise InvalidSettings("\n".join(["Not safe in Lambda:", *found]))
+        if _FUNCTION in environ and (risks := list(unsafe(settings))):
+            raise InvalidSettings("\n".join(["Not safe in Lambda:", *risks]))
         return settings
 
 

@@ -123,6 +123,7 @@ def test_every_problem_is_documented() -> None:
 def reachable_errors() -> set[type[errors.ServiceError]]:
     inner = {  # never reach a client
         errors.UnreadableMessage,
+        errors.BadExpression,
         errors.BatchPartiallyFailed,
         errors.DuplicateHandler,
         errors.InvalidPolicy,

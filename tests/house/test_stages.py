@@ -82,6 +82,27 @@ def test_lambda_ends_the_worker_when_its_leases_say_so(
         stage.names(told)
 
 
+@pytest.mark.parametrize(
+    ("place", "chosen", "message"),
+    [
+        ("/tmp/files", {}, "FILES is a folder"),  # noqa: S108  (nothing is written there)
+        ("s3://ours", {"database": "aurora"}, "FILES cannot be reached"),
+    ],
+)
+def test_files_that_no_worker_would_reach_are_refused(
+    place: str, chosen: dict[str, Any], message: str
+) -> None:
+    told = with_options(bare(environment_variables={"FILES": place, **({} if chosen else AT)}))
+    with pytest.raises(SystemExit, match=message):
+        stage.names(with_options(told, **chosen))
+
+
+def test_only_a_stage_with_files_in_s3_has_a_right_to_any() -> None:
+    assert "FILES_ARN" not in stage.names(config())
+    for place in ("s3://ours/tasks", "s3://ours/tasks/"):
+        assert stage.names(config(FILES=place))["FILES_ARN"] == "arn:*:s3:::ours/tasks/*"
+
+
 def test_a_stage_without_a_database_is_packaged_for_a_laptop_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

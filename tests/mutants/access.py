@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tests.integration import test_access as access
 from tests.integration import test_keys as keys
 from tests.integration import test_limits as limits
+from tests.integration import test_report as report
 from tests.integration import test_stats as stats
 from tests.integration import test_tenants as tenants
 from tests.mutants.mutants import Mutant
@@ -118,6 +119,12 @@ TENANTS = {
         "t.tenant = caller.tenant\n                  and t.finished_at >= m.minute",
         "t.finished_at >= m.minute",
         stats.test_statistics_are_of_ones_own_tasks_alone,
+    ),
+    "a report is of all tenants' tasks": _foreign(
+        "report_tasks",
+        "t.tenant = %(tenant)s and ",
+        "",
+        report.test_a_report_is_of_the_tenants_own_tasks_alone,
     ),
     "another tenant's task is the oldest that waits": _foreign(
         "read_stats",

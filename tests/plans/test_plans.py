@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import pytest
 
 from chalicelib.access import ANYBODY
 from chalicelib.db import named_statements
+from chalicelib.handlers.report_generate import MOST
 from chalicelib.service.stats import COUNT_LIMIT, SAMPLE
 from chalicelib.store import health
 from chalicelib.store.clients import MOST_LOOKED_AT
@@ -262,6 +263,17 @@ def test_statistics_read_no_more_than_what_they_count(table: Any) -> None:
     assert "'Node Type': 'Seq Scan', 'Parent Relationship': 'Outer', 'Relation Name'" not in plan
     # At most four counts end at the limit, with some hundred entries to a page of an index.
     assert pages < 4 * COUNT_LIMIT / 100
+
+
+def test_a_report_reads_a_days_tasks_and_no_others(table: Any) -> None:
+    """A day of 86,400 tasks, a tenth of them another tenant's, lie in a twelfth of the table."""
+    table.execute("select pg_relation_size('tasks') / 8192, now() - interval '5 days'")
+    [(whole, since)] = table.fetchall()
+    asked = {"tenant": "default", "since": since, "until": since + timedelta(days=1)}
+    pages, seconds, plan = explained(table, "report_tasks", **asked, most=MOST)
+    assert "Seq Scan" not in plan
+    assert pages < whole / 8
+    assert seconds < 4 * PATIENCE
 
 
 def test_statistics_without_any_statistics_of_the_planners(unanalyzed: Any) -> None:

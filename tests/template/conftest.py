@@ -71,6 +71,7 @@ CONFIGURED: dict[str, dict[str, Any]] = {
             "DATABASE_SECRET_ARN": ARN.replace("us-east-1", "eu-west-1"),
             "DATABASE_TLS": "rds",
             "METRICS": "emf",
+            "FILES": "s3://our-files/tasks/",
             "METRICS_STAGE": "prod",  # as a copy of the block might say
         },
     },

@@ -135,6 +135,9 @@ def test_a_function_may_do_what_it_does_and_nothing_else(package: Packaged) -> N
     for function, (name, role) in FUNCTIONS.items():
         log = f"arn:*:logs:*:*:log-group:/aws/lambda/{name.format(package.stage)}:*"
         wanted = {log: LOGS, **wanted_of_the_database(package, function)}
+        if (function, package.stage) == ("Worker", "test"):
+            on_files = {"s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"}
+            wanted["arn:*:s3:::our-files/tasks/*"] = on_files
         for arn, calls in zip([queue, f"{queue}-dlq"], ON_QUEUES[function], strict=True):
             if calls:
                 wanted[f"arn:*:sqs:*:*:{arn}"] = {f"sqs:{call}" for call in calls.split()}

@@ -77,6 +77,10 @@ def of_settings(config: Any, chosen: Options, told: Settings) -> str:
             "TRACING=otel needs packages that are not packaged; add the line "
             f"{_OTEL} to requirements.txt"
         )
+    if told.files.startswith("/"):
+        return "FILES is a folder, which no two workers share; set s3://bucket/prefix"
+    if told.files and chosen.aurora:
+        return "FILES cannot be reached with database aurora, whose network has no way to S3"
     needed, _ = capacity.connections(config, chosen, told)
     if chosen.aurora and capacity.least(needed) is None:
         return f"it may open {needed} connections, and Aurora takes {capacity.MOST} at most"

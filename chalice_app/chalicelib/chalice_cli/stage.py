@@ -3,8 +3,8 @@
 In them stand, for what config.json or a setting's default says of the stage: ``${STAGE}``,
 ``${QUEUE_NAME}``, ``${VISIBILITY_TIMEOUT}``, ``${MAX_RECEIVE_COUNT}``, ``${METRICS_NAMESPACE}``,
 and where the stage has them ``${DATABASE_SECRET_ARN}``, ``${DATABASE_USER_ARN}``,
-``${WEBHOOK_SECRETS_ARN}`` and ``${EMAIL_ADDRESS}``; and for what every alarm does,
-``${ALARM_ACTIONS}``. No other setting is known there.
+``${WEBHOOK_SECRETS_ARN}``, ``${EMAIL_ADDRESS}`` and ``${FILES_ARN}``; and for what every alarm
+does, ``${ALARM_ACTIONS}``. No other setting is known there.
 """
 
 from __future__ import annotations
@@ -116,6 +116,7 @@ def names(config: Any) -> dict[str, Any]:
         **{name.upper(): getattr(told, name) for name in _FILLED_IN},
         "STAGE": config.chalice_stage,
         "ALARM_ACTIONS": _ALARM_ACTIONS,
+        **({"FILES_ARN": told.files_arn} if told.files_arn else {}),
         **chosen.names(told),
     }
 

@@ -903,3 +903,27 @@ select version, name, checksum from schema_migrations order by version
 -- name: record_migration
 insert into schema_migrations (version, name, checksum)
 values (%(version)s, %(name)s, %(checksum)s)
+
+
+-- name: report_tasks
+-- What became of a tenant's tasks that were created in a time, by kind and status, with the median
+-- and the 95th percentile of how long they waited and ran, in seconds. No more than `most` are
+-- looked at; `looked_at` tells of one more if there are.
+with looked_at as materialized (
+    select t.kind, t.status, t.run_at, t.started_at, t.finished_at
+      from tasks t
+     where t.tenant = %(tenant)s and t.created_at >= %(since)s and t.created_at < %(until)s
+     order by t.created_at
+     limit %(most)s + 1
+)
+select l.kind, l.status, count(*) as tasks, (select count(*) from looked_at) as looked_at,
+       -- Begun before it was due: something else than this attempt has ended the task.
+       percentile_cont(array[0.5, 0.95]) within group (
+           order by extract(epoch from l.started_at - l.run_at)::float8)
+           filter (where l.started_at >= l.run_at) as wait,
+       percentile_cont(array[0.5, 0.95]) within group (
+           order by extract(epoch from l.finished_at - l.started_at)::float8)
+           filter (where l.started_at >= l.run_at and l.finished_at is not null) as run
+  from looked_at l
+ group by l.kind, l.status
+ order by l.kind, l.status

@@ -1,4 +1,4 @@
-"""Which settings are right on a laptop, and not in Lambda."""
+"""Which settings are fit for a laptop and not for Lambda."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
 _HERE = (None, "", "127.0.0.1", "::1", "localhost")
 
 
-def parts_of(url: str) -> SplitResult:
-    """Return the parts of a URL; all of them empty, if it is none."""
+def parts(url: str) -> SplitResult:
+    """Return what a URL is made of, or nothing of all that if it is none."""
     try:
         return urlsplit(url)
     except ValueError:
         return urlsplit("")
 
 
-def check_exemptions(text: str) -> None:
-    """Raise ValueError, with the rule alone, for an OUTBOUND_ALLOW that cannot be read."""
+def check_exemptions(text: str) -> str:
+    """Return an OUTBOUND_ALLOW; raises ValueError, with the rule alone, if it cannot be read."""
     if text:
         from chalicelib.outbound import Exempt  # noqa: PLC0415  (rarely needed)
 
@@ -30,10 +30,11 @@ def check_exemptions(text: str) -> None:
         except ValueError:  # its text has the value
             rule = "has to be names, addresses and networks with commas between them"
             raise ValueError(rule) from None
+    return text
 
 
 def unsafe(settings: Any) -> Iterator[str]:
-    """Tell what of a Settings must not be in Lambda, a sentence for each, never its value."""
+    """Yield what Lambda is not to run with, of these Settings, each with its name first."""
     if settings.auth == "off":
         yield "AUTH: off is for a laptop; in Lambda it has to be keys"
     # GetSecretValue takes less of it, but a policy on less matches nothing.
@@ -43,23 +44,23 @@ def unsafe(settings: Any) -> Iterator[str]:
         yield "WEBHOOK_SECRETS_ARN: is not the whole ARN, which ends in a hyphen and six characters"
     if settings.webhook_secrets:
         yield "WEBHOOK_SECRETS: whoever may see the function sees them; WEBHOOK_SECRETS_ARN"
-    if parts_of(settings.email_url).password:
+    if parts(settings.email_url).password:
         yield "EMAIL_URL: whoever may see the function sees the password; use ses:"
     yield from _unsafe_database(settings)
 
 
 def _unsafe_database(settings: Any) -> Iterator[str]:
-    parts = parts_of(settings.database_url)
-    if not parts.scheme:
+    url = parts(settings.database_url)
+    if not url.scheme:
         yield "DATABASE_URL: is not a libpq URL"
         return
-    host = parts.hostname
-    told = parse_qs(parts.query)
+    host = url.hostname
+    told = parse_qs(url.query)
     here = host in _HERE and not told.keys() & {"host", "hostaddr"}
-    if not here and (parts.password or "password" in told):
+    if not here and (url.password or "password" in told):
         yield "DATABASE_URL: whoever may see the function sees the password; DATABASE_SECRET_ARN"
     by_token = settings.database_auth == "iam"
-    if by_token and (here or not parts.username or "," in parts.netloc):
+    if by_token and (here or not url.username or "," in url.netloc):
         yield "DATABASE_URL: DATABASE_AUTH=iam needs the user and the host in it, one of each"
     if by_token and settings.database_secret_arn:
         yield "DATABASE_SECRET_ARN: with DATABASE_AUTH=iam no secret is read; leave it out"

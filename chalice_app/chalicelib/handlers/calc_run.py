@@ -1,0 +1,141 @@
+"""Tasks of kind calc.run: expressions over rows of numbers, and what the results come to."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Annotated, Any, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from chalicelib.errors import BadExpression, GiveUp
+from chalicelib.expressions import NUMBERS, Expression, compile_expression
+from chalicelib.registry import Context, handler
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from chalicelib.task import Task
+
+#: How often a long calculation renews its lease, in values.
+_BREATH = 10_000
+
+
+def _readable(text: str) -> str:
+    try:
+        compile_expression(text)
+    except BadExpression as error:
+        raise ValueError(str(error)) from None
+    return text
+
+
+Cell = float | int | bool | str | None
+Name = Annotated[str, Field(min_length=1, max_length=100)]
+Formula = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_readable)]
+Percentile = Annotated[float, Field(ge=0, le=100)]
+
+
+class Calculation(BaseModel):
+    """What to compute: each expression for each row, given as columns or as rows.
+
+    An expression may read the columns, and the expressions before it, by their names.
+    """
+
+    model_config = ConfigDict(defer_build=True, extra="forbid")
+
+    columns: dict[Name, list[Cell]] | None = None
+    rows: list[dict[Name, Cell]] | None = None
+    expressions: dict[Name, Formula] = Field(min_length=1, max_length=50)
+    percentiles: list[Percentile] = Field(default=[50, 95], max_length=10)
+    aggregates_only: bool = False
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if (self.columns is None) is (self.rows is None):
+            raise ValueError("give either columns or rows")
+        if len({len(column) for column in (self.columns or {}).values()}) > 1:
+            raise ValueError("the columns are not equally long")
+        known = set(self.columns or {}) | {name for row in self.rows or () for name in row}
+        for name, text in self.expressions.items():
+            if unknown := compile_expression(text).names - known:
+                raise ValueError(f"the expression {name!r} reads no column {min(unknown)!r}")
+            if name in known:
+                raise ValueError(f"{name!r} is the name of two things")
+            known.add(name)
+        return self
+
+    def table(self) -> list[dict[str, Any]]:
+        """Return the rows, a missing cell left out."""
+        if self.rows is not None:
+            return [dict(row) for row in self.rows]
+        columns = self.columns or {}
+        return [
+            dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)
+        ]
+
+
+@handler("calc.run", payload=Calculation)
+def calculate(task: Task, context: Context[Calculation]) -> dict[str, Any]:  # noqa: ARG001
+    """Return the results by expression, in the order of the rows, and their aggregates."""
+    asked = context.payload
+    rows = asked.table()
+    results = {
+        name: _column(name, compile_expression(text), rows, context)
+        for name, text in asked.expressions.items()
+    }
+    aggregates = {name: _aggregated(found, asked.percentiles) for name, found in results.items()}
+    told: dict[str, Any] = {"rows": len(rows), "aggregates": aggregates}
+    return told if asked.aggregates_only else {**told, "results": results}
+
+
+def _column(
+    name: str, expression: Expression, rows: list[dict[str, Any]], context: Context[Calculation]
+) -> list[Any]:
+    found = []
+    for number, row in enumerate(rows):
+        if number % _BREATH == _BREATH - 1:
+            context.heartbeat()
+        try:
+            row[name] = expression(row)
+        except BadExpression as error:
+            raise GiveUp(f"Expression {name!r}, row {number + 1}: {error}") from None
+        found.append(row[name])
+    return found
+
+
+def _aggregated(values: Sequence[Any], percentiles: Sequence[float]) -> dict[str, Any] | None:
+    numbers = sorted(value for value in values if type(value) in NUMBERS)
+    if not numbers:
+        return None
+    try:
+        return {
+            "count": len(numbers),
+            "sum": _total(numbers),
+            "mean": math.fsum(numbers) / len(numbers),
+            "min": numbers[0],
+            "max": numbers[-1],
+            "stdev": _deviation(numbers),
+            "percentiles": {f"{one:g}": _percentile(numbers, one) for one in percentiles},
+        }
+    except OverflowError:
+        raise GiveUp("The results are too large to be added up.") from None
+
+
+def _total(numbers: Sequence[float]) -> float:
+    whole = all(type(number) is int for number in numbers)
+    return sum(numbers) if whole else math.fsum(numbers)
+
+
+def _deviation(numbers: Sequence[float]) -> float | None:
+    # Of a sample, as PostgreSQL's stddev: one value has none.
+    if len(numbers) < 2:  # noqa: PLR2004
+        return None
+    mean = math.fsum(numbers) / len(numbers)
+    return math.sqrt(math.fsum((number - mean) ** 2 for number in numbers) / (len(numbers) - 1))
+
+
+def _percentile(numbers: Sequence[float], percent: float) -> float:
+    # Between two values in proportion, as PostgreSQL's percentile_cont.
+    place = (len(numbers) - 1) * percent / 100
+    low = math.floor(place)
+    high = min(low + 1, len(numbers) - 1)
+    return numbers[low] + (numbers[high] - numbers[low]) * (place - low)

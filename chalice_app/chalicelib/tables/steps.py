@@ -1,0 +1,218 @@
+"""What can be done to rows: choosing columns or rows, adding columns, gathering groups."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from chalicelib.errors import BadExpression, GiveUp
+from chalicelib.expressions import NUMBERS, compile_expression
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    Row = dict[str, Any]
+
+#: The most groups that are held in memory.
+MAX_GROUPS = 10_000
+
+
+def _readable(text: str) -> str:
+    try:
+        compile_expression(text)
+    except BadExpression as error:
+        raise ValueError(str(error)) from None
+    return text
+
+
+Column = Annotated[str, Field(min_length=1, max_length=200)]
+Formula = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_readable)]
+
+
+class _Step(BaseModel):
+    model_config = ConfigDict(defer_build=True, extra="forbid", populate_by_name=True)
+
+
+class Select(_Step):
+    """Keeps these columns, in this order."""
+
+    select: list[Column] = Field(min_length=1, max_length=1000)
+
+
+class Filter(_Step):
+    """Keeps the rows for which an expression is true."""
+
+    filter: Formula
+
+
+class Map(_Step):
+    """Adds columns, or replaces them; each expression sees those before it."""
+
+    map: dict[Column, Formula] = Field(min_length=1, max_length=100)
+
+
+class Total(_Step):
+    """One column of the groups: a function over the values of another column, or of all rows."""
+
+    function: Literal["sum", "count", "min", "max", "avg"]
+    of: Column | None = None
+
+
+class Aggregate(_Step):
+    """Makes one row of each group of rows that are alike in some columns."""
+
+    aggregate: dict[Column, Total] = Field(min_length=1, max_length=50)
+    by: list[Column] = Field(default=[], max_length=10)
+
+
+Step = Select | Filter | Map | Aggregate
+
+
+def columns_after(steps: Sequence[Step], known: list[str] | None) -> list[str] | None:
+    """Return the columns that are left of ``known`` (None if they are not known before).
+
+    Raises GiveUp for a step that reads a column that is not there.
+    """
+    for number, step in enumerate(steps, 1):
+        if known is not None and (missing := _read(step) - set(known)):
+            raise GiveUp(f"Step {number}: there is no column {min(missing)!r}.")
+        match step:
+            case Select():
+                known = list(step.select)
+            case Map() if known is not None:
+                known = list(dict.fromkeys([*known, *step.map]))
+            case Aggregate():
+                known = [*step.by, *step.aggregate]
+            case _:
+                pass
+    return known
+
+
+def _read(step: Step) -> set[str]:
+    match step:
+        case Select():
+            return set(step.select)
+        case Filter():
+            return set(compile_expression(step.filter).names)
+        case Map():
+            read: set[str] = set()
+            made: set[str] = set()
+            for name, text in step.map.items():
+                read |= compile_expression(text).names - made
+                made.add(name)
+            return read
+        case _:
+            return {*step.by, *(total.of for total in step.aggregate.values() if total.of)}
+
+
+def rows_after(steps: Sequence[Step], rows: Iterable[Row]) -> Iterator[Row]:
+    """Yield what the steps make of the rows. Raises GiveUp, naming the step."""
+    for number, step in enumerate(steps, 1):
+        rows = _told(number, _after(step, rows))
+    yield from rows
+
+
+def _told(number: int, rows: Iterator[Row]) -> Iterator[Row]:
+    try:
+        yield from rows
+    except BadExpression as error:
+        raise GiveUp(f"Step {number}: {error}") from None
+
+
+def _after(step: Step, rows: Iterable[Row]) -> Iterator[Row]:
+    match step:
+        case Select():
+            chosen = step.select
+            return ({name: row.get(name) for name in chosen} for row in rows)
+        case Filter():
+            holds = compile_expression(step.filter).holds
+            return (row for row in rows if holds(row))
+        case Map():
+            return _mapped(step, rows)
+        case _:
+            return _gathered(step, rows)
+
+
+def _mapped(step: Map, rows: Iterable[Row]) -> Iterator[Row]:
+    made = [(name, compile_expression(text)) for name, text in step.map.items()]
+    for row in rows:
+        for name, compute in made:
+            row[name] = compute(row)
+        yield row
+
+
+def _gathered(step: Aggregate, rows: Iterable[Row]) -> Iterator[Row]:
+    groups: dict[tuple[Any, ...], list[_Sum]] = {}
+    totals = list(step.aggregate.values())
+    for row in rows:
+        key = tuple([_plain(row.get(name)) for name in step.by])
+        group = groups.get(key)
+        if group is None:
+            if len(groups) == MAX_GROUPS:
+                raise GiveUp(f"There are more than {MAX_GROUPS:,} groups.")
+            group = groups[key] = [_Sum() for _ in totals]
+        for total, found in zip(totals, group, strict=True):
+            found.add(row.get(total.of) if total.of else 1, count_only=total.function == "count")
+    for key, group in groups.items():
+        yield dict(zip(step.by, (value for _, value in key), strict=True)) | {
+            name: found.told(total.function)
+            for (name, total), found in zip(step.aggregate.items(), group, strict=True)
+        }
+
+
+def _plain(value: Any) -> tuple[type, Any]:
+    # True and 1 are no group together, nor are 1 and 1.0.
+    if isinstance(value, list | dict):
+        raise BadExpression("a list or an object is no group.")
+    return type(value), value
+
+
+class _Sum:
+    """What is known of the values of a group's column so far."""
+
+    __slots__ = ("count", "largest", "least", "total")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.total: Any = 0
+        self.least: Any = None
+        self.largest: Any = None
+
+    def add(self, value: Any, *, count_only: bool) -> None:
+        if value is None:
+            return
+        self.count += 1
+        if count_only:
+            return
+        if type(value) not in NUMBERS:
+            raise BadExpression("it takes numbers; map the column by number(...) first.")
+        try:
+            self.total += value
+        except OverflowError:
+            raise BadExpression("the sum is too large.") from None
+        if self.least is None or value < self.least:
+            self.least = value
+        if self.largest is None or value > self.largest:
+            self.largest = value
+
+    def told(self, function: str) -> Any:
+        match function:
+            case "count":
+                return self.count
+            case _ if not self.count:
+                return None
+            case "sum":
+                return self.total
+            case "avg":
+                return self._mean()
+            case "min":
+                return self.least
+            case _:
+                return self.largest
+
+    def _mean(self) -> float:
+        try:
+            return float(self.total / self.count)
+        except OverflowError:
+            raise BadExpression("the mean is too large.") from None
