@@ -72,6 +72,7 @@ class Task:
     expires_at: datetime | None
     cancel_requested_at: datetime | None
     unique_key: str | None
+    callback_url: str | None
     progress: dict[str, Any] | None
     tags: list[str] = field(default_factory=list)
 

@@ -36,6 +36,7 @@ MORE_KEYS = [
     "cancel_requested_at",
     "tags",
     "unique_key",
+    "callback_url",
     "progress",
     "links",
 ]
@@ -70,6 +71,7 @@ def test_a_created_task_has_exactly_the_documented_shape(api: Api) -> None:
         "cancel_requested_at": None,
         "tags": [],
         "unique_key": None,
+        "callback_url": None,
         "progress": None,
         "links": {
             "self": f"/tasks/{content['id']}",

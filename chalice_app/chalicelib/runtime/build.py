@@ -13,7 +13,7 @@ from chalicelib.post import Post
 from chalicelib.queue import TaskQueue
 from chalicelib.runtime import aws
 from chalicelib.schemas import Health
-from chalicelib.service import AdminDesk, Diagnosis, KeyService, TaskService
+from chalicelib.service import AdminDesk, Diagnosis, KeyService, TaskService, WebhookDesk, callbacks
 from chalicelib.store import ClientStore, HealthStore, KeyStore, Store
 from chalicelib.sweeper import Sweeper
 from chalicelib.worker import Alarm, Bench, Invocation, Worker, margin
@@ -58,7 +58,8 @@ class Runtime:
         )
         self.post = Post(self.store, self.queue, settings)
         self.health = HealthStore(query, settings)
-        self.admin = AdminDesk(KeyService(KeyStore(query)), Diagnosis(self.health))
+        desks = Diagnosis(self.health), WebhookDesk(settings, aws.read_secret)
+        self.admin = AdminDesk(KeyService(KeyStore(query)), *desks)
         self.worker = Worker(self.store, self.queue, self._bench(), settings)
         self.sweeper = Sweeper(self.store, self.queue, settings)
 
@@ -81,11 +82,11 @@ class Runtime:
 
     def serve(self, authorization: str | None) -> TaskService:
         """Return the desk for whoever sent this header; raises Unauthorized."""
-        asks = self.settings.auth == "keys"
-        caller = access.identify(authorization) if asks else access.ANYBODY
-        store = ClientStore(self._query, self.settings, caller)
-        limit = self.settings.open_limit
-        return TaskService(store, self.post, self._registry, open_limit=limit)
+        told = self.settings
+        caller = access.identify(authorization) if told.auth == "keys" else access.ANYBODY
+        store = ClientStore(self._query, told, caller)
+        limit, back = told.open_limit, callbacks(told)
+        return TaskService(store, self.post, self._registry, open_limit=limit, callbacks=back)
 
     def work(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         """Work the messages of a Lambda event, see Worker."""

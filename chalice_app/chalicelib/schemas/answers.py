@@ -43,6 +43,7 @@ class TaskView(BaseModel):
     cancel_requested_at: Time | None
     tags: list[str]
     unique_key: str | None
+    callback_url: str | None
     #: How far a handler says it is, if it says so.
     progress: Progress | None
     #: Where the task is, and what can be done with it now.
