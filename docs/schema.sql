@@ -1,5 +1,36 @@
 -- Written by scripts/schema.sh from the migrations; review it, don't edit it.
 
+CREATE FUNCTION public.add_tasks(tenant text, ids bigint[], items jsonb, attempts integer, grace double precision, ahead double precision) RETURNS TABLE(id bigint, kind text, title text, description text, wait double precision)
+    LANGUAGE plpgsql
+    AS $$
+begin
+    return query
+    insert into tasks (id, tenant, kind, title, description, payload, attempt_limit, expires_at,
+                       tags, unique_key, unique_scope, run_at, dispatch_after)
+        overriding system value
+    select ids[w.number], add_tasks.tenant, w.kind, w.title, w.description, w.payload,
+           coalesce(w.attempt_limit, attempts), w.expires_at,
+           array(select jsonb_array_elements_text(w.tags)), w.unique_key, w.unique_scope, due.run_at,
+           case when due.run_at <= now() + make_interval(secs => ahead)
+                then due.run_at + make_interval(secs => grace)
+                else due.run_at - make_interval(secs => ahead) end
+      from rows from (jsonb_to_recordset(items) as (
+               kind text, title text, description text, payload jsonb, run_at timestamptz,
+               delay float8, expires_at timestamptz, tags jsonb, unique_key text,
+               unique_scope text, attempt_limit integer)) with ordinality
+           as w (kind, title, description, payload, run_at, delay, expires_at, tags, unique_key,
+                 unique_scope, attempt_limit, number)
+           cross join lateral (select greatest(now(), coalesce(
+               w.run_at, now() + make_interval(secs => coalesce(w.delay, 0)))) as run_at) as due
+     order by w.unique_key  -- so that two batches never wait for each other
+        on conflict do nothing
+        returning tasks.id, tasks.kind, tasks.title::text, tasks.description,
+                  extract(epoch from tasks.run_at - now())::float8;
+end
+$$;
+
+COMMENT ON FUNCTION public.add_tasks(tenant text, ids bigint[], items jsonb, attempts integer, grace double precision, ahead double precision) IS 'Stores the items as tasks with these ids and returns what their messages need; one whose unique key is taken is left out.';
+
 CREATE TABLE public.api_keys (
     id text NOT NULL,
     tenant text NOT NULL,
@@ -81,6 +112,8 @@ CREATE TABLE public.tasks (
     tags text[] DEFAULT '{}'::text[] NOT NULL,
     unique_key text,
     unique_scope text,
+    progress jsonb,
+    steps jsonb,
     CONSTRAINT attempts_within_limit CHECK (((attempt >= 0) AND (attempt <= attempt_limit))),
     CONSTRAINT cancelled_was_asked_for CHECK (((status <> 'cancelled'::text) OR (cancel_requested_at IS NOT NULL))),
     CONSTRAINT completed_and_pending_have_no_error CHECK (((status <> ALL (ARRAY['completed'::text, 'pending'::text])) OR (error IS NULL))),
@@ -98,6 +131,10 @@ CREATE TABLE public.tasks (
     CONSTRAINT unique_scope_is_known CHECK ((unique_scope = ANY (ARRAY['open'::text, 'forever'::text])))
 )
 WITH (fillfactor='70', autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='200');
+
+COMMENT ON COLUMN public.tasks.progress IS 'How far the work is, as its handler last told: {"percent", "note"}.';
+
+COMMENT ON COLUMN public.tasks.steps IS 'What attempts have done that later ones need not do again: values by the names of steps.';
 
 CREATE FUNCTION public.attempt_record(task public.tasks, outcome text, error jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -175,25 +212,7 @@ begin
         return;
     end if;
 
-    insert into tasks (id, tenant, kind, title, description, payload, attempt_limit, expires_at,
-                       tags, unique_key, unique_scope, run_at, dispatch_after)
-        overriding system value
-    select new_ids[w.number], caller.tenant, w.kind, w.title, w.description, w.payload, attempts,
-           w.expires_at, array(select jsonb_array_elements_text(w.tags)), w.unique_key,
-           w.unique_scope, due.run_at,
-           case when due.run_at <= now() + make_interval(secs => ahead)
-                then due.run_at + make_interval(secs => grace)
-                else due.run_at - make_interval(secs => ahead) end
-      from rows from (jsonb_to_recordset(items) as (
-               kind text, title text, description text, payload jsonb, run_at timestamptz,
-               delay float8, expires_at timestamptz, tags jsonb, unique_key text,
-               unique_scope text)) with ordinality
-           as w (kind, title, description, payload, run_at, delay, expires_at, tags, unique_key,
-                 unique_scope, number)
-           cross join lateral (select greatest(now(), coalesce(
-               w.run_at, now() + make_interval(secs => coalesce(w.delay, 0)))) as run_at) as due
-     order by w.unique_key  -- so that two batches never wait for each other
-        on conflict do nothing;
+    perform add_tasks(caller.tenant, new_ids, items, attempts, grace, ahead);
 
     ids := new_ids;
     if items @? '$[*].unique_key ? (@ != null)' then

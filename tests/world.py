@@ -11,19 +11,21 @@ from psycopg2.sql import SQL, Identifier
 from chalicelib.access import ANYBODY
 from chalicelib.db import Database
 from chalicelib.errors import IllegalMove, TaskNotFound
+from chalicelib.post import Post
 from chalicelib.registry import Registry
-from chalicelib.service import Post, TaskService
+from chalicelib.service import TaskService
 from chalicelib.settings import Settings
 from chalicelib.store import ClientStore, Store
 from chalicelib.sweeper import Sweeper
-from chalicelib.worker import Alarm, Invocation, Worker
+from chalicelib.worker import Alarm, Bench, Invocation, Worker
 from tests.fakes import FakeQueue, Recorder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from chalicelib.registry import Context, Handler
+    from chalicelib.context import Context
+    from chalicelib.registry import Handler
     from chalicelib.task import Task
 
 OTHER_TOKEN = "00000000-0000-4000-8000-00000000000a"  # noqa: S105  (no password)
@@ -127,11 +129,18 @@ class World:
         self.queue = queue or FakeQueue()
         self.registry = Registry()
         self.registry.handler("default")(_echo)
-        run = Alarm(self.registry.run, self.settings).run
-        self.worker = Worker(self.store, self.queue, run, self.settings)
+        post = Post(self.store, self.queue, self.settings)
+        bench = Bench(
+            registry=self.registry,
+            run=Alarm(self.registry.run, self.settings).run,
+            query=self.query,
+            transaction=self.database.transaction,
+            post=post,
+            client=_no_client,
+        )
+        self.worker = Worker(self.store, self.queue, bench, self.settings)
         self.sweeper = Sweeper(self.store, self.queue, self.settings)
         self.clients = ClientStore(self.query, self.settings, ANYBODY)
-        post = Post(self.store, self.queue, self.settings)
         self.service = TaskService(self.clients, post, self.registry)
 
     def task(self, *, kind: str = "default", **columns: Any) -> int:
@@ -179,6 +188,10 @@ def raising(error: BaseException) -> Handler:
 
 def returning(value: Any) -> Handler:
     return lambda _task, _context: value
+
+
+def _no_client(service: str) -> Any:
+    raise AssertionError(service)
 
 
 def _echo(task: Task, context: Any) -> str:  # noqa: ARG001  (every handler takes both)

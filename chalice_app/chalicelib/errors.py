@@ -24,6 +24,7 @@ ServiceError
 ├── UnreadableMessage       a queue message that names no task
 ├── BatchPartiallyFailed    tells Lambda that messages are left to retry
 ├── DuplicateHandler        two handlers claim one kind
+├── InvalidPolicy           a handler is registered with what cannot be
 ├── UnknownKind             no handler for this kind
 ├── InvalidSettings
 └── MigrationRefused        the database's history is not ours
@@ -32,7 +33,7 @@ Signal                      raised by handlers to steer the worker; not failures
 ├── RetryLater
 ├── GiveUp
 ├── Snooze
-└── Stopped                 raised by context.heartbeat()
+└── Stopped                 raised by context.heartbeat() and context.progress()
 
 TimedOut                    raised in a handler whose time is over; no Exception, so that a handler
                             that catches those does not take it for a failure of its own
@@ -157,6 +158,10 @@ class DuplicateHandler(ServiceError):
     """Two handlers are registered for the same kind."""
 
 
+class InvalidPolicy(ServiceError):
+    """A handler is registered with attempts, a time limit or a backoff that cannot be."""
+
+
 class UnknownKind(ServiceError):
     """No handler is registered for this kind."""
 
@@ -220,8 +225,9 @@ class Stopped(Signal):
 
 
 class TimedOut(BaseException):
-    """The handler was still running shortly before its invocation's end."""
+    """The handler was still running when its time was over."""
 
-    def __init__(self, seconds: float) -> None:
-        """Take how many seconds the handler had been running."""
-        super().__init__(f"The handler was interrupted after {seconds:.1f} s.")
+    def __init__(self, seconds: float | None = None) -> None:
+        """Take how many seconds the handler had been running, where it is known."""
+        after = "when its time was over" if seconds is None else f"after {seconds:.1f} s"
+        super().__init__(f"The handler was interrupted {after}.")

@@ -11,10 +11,9 @@ from chalicelib.db import SQL
 from chalicelib.errors import MigrationRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-    from chalicelib.db import Database
+    from chalicelib.db import Database, Transaction
 
 _FILE = re.compile(r"(\d{4})_\w+\.sql")
 
@@ -57,14 +56,14 @@ def migrate(database: Database, steps: list[Migration] | None = None) -> list[st
     steps that are newer than the files or were applied with another text.
     """
     steps = load() if steps is None else steps
-    with database.transaction() as run:
-        run("take_all_time")
-        run("lock_migrations")
-        run("create_migration_history")
-        applied = _verified(run("read_migration_history"), steps)
+    with database.transaction() as transaction:
+        transaction.query("take_all_time")
+        transaction.query("lock_migrations")
+        transaction.query("create_migration_history")
+        applied = _verified(transaction.query("read_migration_history"), steps)
         missing = [step for step in steps if step.version not in applied]
         for step in missing:
-            _apply(run, step)
+            _apply(transaction, step)
     return [step.name for step in missing]
 
 
@@ -74,11 +73,11 @@ def limit_role(database: Database, *, patience: float, invocation: float) -> Non
     ``patience`` is how long a client waits for one statement, ``invocation`` the longest life of a
     transaction, both in seconds. Two at once take turns.
     """
-    with database.transaction() as run:
-        run("take_all_time")
-        run("lock_migrations")
-        for row in run("limit_role", patience=patience, invocation=invocation):
-            run(sql=row["statement"])
+    with database.transaction() as transaction:
+        transaction.query("take_all_time")
+        transaction.query("lock_migrations")
+        for row in transaction.query("limit_role", patience=patience, invocation=invocation):
+            transaction.execute(row["statement"])
 
 
 def _verified(history: list[dict[str, Any]], steps: list[Migration]) -> set[int]:
@@ -92,6 +91,8 @@ def _verified(history: list[dict[str, Any]], steps: list[Migration]) -> set[int]
     return {row["version"] for row in history}
 
 
-def _apply(run: Callable[..., Any], step: Migration) -> None:
-    run(sql=step.sql)
-    run("record_migration", version=step.version, name=step.name, checksum=step.checksum)
+def _apply(transaction: Transaction, step: Migration) -> None:
+    transaction.execute(step.sql)
+    transaction.query(
+        "record_migration", version=step.version, name=step.name, checksum=step.checksum
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,7 @@ from chalicelib.errors import (
 from chalicelib.strict_json import clean, encode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from chalicelib.policy import Backoff
 
 #: The longest error text that is kept, in bytes.
 MAX_ERROR = 4096
@@ -57,24 +56,6 @@ class Released:
 
 
 Outcome = Completed | Retry | Failed | Released
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Backoff:
-    """Waits between attempts, in seconds: the first is ``base``, then they double, spread ±25 %.
-
-    Source: "Timeouts, retries, and backoff with jitter", Amazon Builders' Library.
-    """
-
-    base: float
-    longest: float
-    roll: Callable[[], float] = random.random
-
-    def after(self, attempt: int) -> float:
-        """Return how long to wait after attempt number ``attempt`` (the first is 1)."""
-        wait = min(self.longest, self.base * 2.0 ** min(attempt - 1, 60))
-        spread = 1.0 if attempt == 1 else 0.75 + self.roll() / 2
-        return min(self.longest, wait * spread)
 
 
 def completed(value: Any) -> Completed | Failed:

@@ -3,43 +3,25 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from chalicelib.errors import DuplicateHandler, GiveUp, UnknownKind
+from chalicelib.context import Context
+from chalicelib.errors import DuplicateHandler, GiveUp, InvalidPolicy, UnknownKind
+from chalicelib.policy import USUAL, Backoff, Policy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from pydantic import BaseModel
 
     from chalicelib.task import Task
 
-    Handler = Callable[["Task", "Context"], Any]
+    Handler = Callable[["Task", Context[Any]], Any]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Context:
-    """What a handler may know of the invocation it runs in.
-
-    ``idempotency_key`` stays the same over all attempts of a task: hand it to services outside,
-    since an attempt may be repeated. ``remaining`` tells the seconds left until the time limit.
-    ``heartbeat``, called now and then in long work, renews the lease; it raises Stopped (let it
-    pass) when the task was cancelled or somebody newer works it, and StoreUnavailable.
-    ``payload`` is the task's payload as the model that the handler was registered with. ``trace``
-    holds the headers that name the trace which the attempt belongs to.
-
-    A handler that still runs shortly before the time limit is interrupted by TimedOut: it may clean
-    up, and lets it pass.
-    """
-
-    idempotency_key: str
-    remaining: Callable[[], float]
-    heartbeat: Callable[[], None]
-    payload: Any = None
-    trace: Mapping[str, str] = field(default_factory=dict)
+__all__ = ["Backoff", "Context", "Handler", "Registry", "handler", "registry"]
 
 
 class Registry:
@@ -49,27 +31,38 @@ class Registry:
         """Begin empty."""
         self._handlers: dict[str, Handler] = {}
         self._payloads: dict[str, type[BaseModel]] = {}
+        self._policies: dict[str, Policy] = {}
 
     def handler(
-        self, kind: str, *, payload: type[BaseModel] | None = None
+        self,
+        kind: str,
+        *,
+        payload: type[BaseModel] | None = None,
+        attempts: int | None = None,
+        timeout: float | None = None,
+        backoff: Backoff | None = None,
+        concurrent: bool = False,
     ) -> Callable[[Handler], Handler]:
         """Register the decorated function for tasks of ``kind``.
 
         It takes the task and a Context and returns any JSON value. A task is only taken if its
-        payload (``{}`` if it has none) fits the model ``payload``. Raises DuplicateHandler.
+        payload (``{}`` if it has none) fits the model ``payload``. The other options are those of
+        Policy. Raises DuplicateHandler and InvalidPolicy.
         """
+        policy = Policy(attempts=attempts, timeout=timeout, backoff=backoff, concurrent=concurrent)
 
         def register(function: Handler) -> Handler:
             if kind in self._handlers:
                 raise DuplicateHandler(f"Two handlers are registered for {kind!r}.")
             self._handlers[kind] = function
+            self._policies[kind] = policy
             if payload is not None:
                 self._payloads[kind] = payload
             return function
 
         return register
 
-    def run(self, task: Task, context: Context) -> Any:
+    def run(self, task: Task, context: Context[Any]) -> Any:
         """Do the work of one task and return what its handler returned.
 
         Raises UnknownKind, GiveUp for a payload that does not fit the kind's model, and whatever
@@ -95,6 +88,25 @@ class Registry:
     def payload_of(self, kind: str) -> type[BaseModel] | None:
         """Return the model of the payload of ``kind``, if it has one."""
         return self._payloads.get(kind)
+
+    def policy_of(self, kind: str) -> Policy:
+        """Return how tasks of ``kind`` are tried."""
+        return self._policies.get(kind, USUAL)
+
+    def check(self, longest: float) -> None:
+        """Raise InvalidPolicy if an attempt may take longer than ``longest`` seconds."""
+        for kind, policy in self._policies.items():
+            if policy.timeout is not None and policy.timeout > longest:
+                raise InvalidPolicy(
+                    f"The handler of {kind!r} may take {policy.timeout:g} s, but an invocation of "
+                    f"the worker has {longest:g} s for it; raise WORKER_TIMEOUT and lambda_timeout."
+                )
+
+    @property
+    def attempts(self) -> dict[str, int]:
+        """The attempt limits of new tasks, where a kind has its own."""
+        limits = {kind: policy.attempts for kind, policy in self._policies.items()}
+        return {kind: limit for kind, limit in limits.items() if limit is not None}
 
     @property
     def kinds(self) -> frozenset[str]:

@@ -200,8 +200,7 @@ class Settings(BaseModel):
         values: dict[str, Any] = {
             name: environ[name.upper()] for name in cls.model_fields if name.upper() in environ
         }
-        aliases = ("AWS_REGION", "AWS_DEFAULT_REGION")
-        values |= {name: environ[name] for name in aliases if name in environ}
+        values |= {it: environ[it] for it in ("AWS_REGION", "AWS_DEFAULT_REGION") if it in environ}
         try:
             settings = cls.model_validate(values)
         except ValidationError as error:
@@ -217,7 +216,11 @@ def tracing_header() -> str | None:
     return os.environ.get(_TRACE)
 
 
+def region_in_aws() -> str:
+    """Return the region of the Lambda function that this process is; elsewhere nothing."""
+    return os.environ.get("AWS_REGION", "") if _FUNCTION in os.environ else ""
+
+
 def _explained(broken: Any) -> str:
     name = ".".join(map(str, broken["loc"])).upper()
-    rule = str(broken["msg"]).removeprefix("Value error, ")
-    return f"{name}: {rule}" if name else rule
+    return ": ".join(filter(None, [name, str(broken["msg"]).removeprefix("Value error, ")]))

@@ -48,7 +48,8 @@ FINAL = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED})
 class Task:
     """One row of the table ``tasks``, as far as the outside may know it.
 
-    ``payload`` and ``result`` hold any JSON value; ``error`` is ``{"code", "class", "message"}``.
+    ``payload`` and ``result`` hold any JSON value; ``error`` is ``{"code", "class", "message"}``,
+    ``progress`` is ``{"percent", "note"}``.
     All times are timezone-aware and come from the database's clock.
     """
 
@@ -71,6 +72,7 @@ class Task:
     expires_at: datetime | None
     cancel_requested_at: datetime | None
     unique_key: str | None
+    progress: dict[str, Any] | None
     tags: list[str] = field(default_factory=list)
 
     @property

@@ -120,9 +120,17 @@ def test_a_task_is_cancelled_tried_again_and_deleted_when_that_is_confirmed(
 
 
 def test_a_task_that_is_not_there_is_told(visit: Callable[..., Visit]) -> None:
-    for path, words in (("999999999", "There is no task 999999999."), ("abc", "positive integer")):
-        page = visit(f"#/tasks/{path}").page
-        see(page, words)
+    page = visit("#/tasks/999999999").page
+    see(page, "There is no task 999999999.")
+
+
+@pytest.mark.parametrize("path", ["abc", "1.5", "-1", "0"])
+def test_what_cannot_be_the_number_of_a_task_is_told_and_not_asked_for(
+    visit: Callable[..., Visit], path: str
+) -> None:
+    visitor = visit(f"#/tasks/{path}")
+    see(visitor.page, f"There is no task {path}:")
+    assert [one.url for one in visitor.requests if "/tasks/" in one.url.split("#")[0]] == []
 
 
 def test_more_than_one_request_takes_are_tried_again_from_place_to_place(

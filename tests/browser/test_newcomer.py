@@ -36,7 +36,8 @@ def test_a_newcomer_makes_a_task_that_fails_twice_and_sees_what_happened_and_whe
         page.locator(".under .badge.completed").wait_for()
         page.get_by_role("link", name="Overview").click()
         page.locator(".count.completed .number", has_text="1").wait_for()
-    lines = [line for line in told.splitlines() if line and line != "Where it ran"]
+    day, *lines = [line for line in told.splitlines() if line and line != "Where it ran"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", day)
     story = [re.sub(r"\d+(\.\d)? (ms|s)\b", "…", line) for line in lines]
     times = [line for line in story if re.fullmatch(r"\d\d:\d\d:\d\d\.\d{3}", line)]
     assert times == sorted(times)

@@ -126,6 +126,7 @@ def reachable_errors() -> set[type[errors.ServiceError]]:
         errors.BadExpression,
         errors.BatchPartiallyFailed,
         errors.DuplicateHandler,
+        errors.InvalidPolicy,
         errors.UnknownKind,
         errors.InvalidSettings,
         errors.KeyNotFound,

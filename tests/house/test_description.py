@@ -129,7 +129,7 @@ def test_a_key_is_asked_for_where_the_description_says_so() -> None:
     assert open_to_all == {
         "/",
         "/page.css",
-        "/page/{script}",
+        "/page.js",
         "/healthz",
         "/readyz",
         "/openapi.json",

@@ -34,7 +34,7 @@ PAGES = {
     "/docs/viewer.js",
     "/openapi.json",
     "/page.css",
-    "/page/{script}",
+    "/page.js",
 }
 
 

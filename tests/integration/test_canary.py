@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import secrets
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -202,10 +203,19 @@ def conversation(
     made = Conversation(api, Marks(), heard, captured)
     registry = Registry()
     registry.handler("default")(lambda _task, _context: {"result": made.marks["result"]})
-    api.runtime.worker._run = registry.run
+    use(api, registry)
     logging.getLogger("chalicelib").addHandler(api.runtime.metrics)
     yield made
     logging.getLogger("chalicelib").removeHandler(api.runtime.metrics)
+
+
+def _kind(task: Any, _context: Any) -> str:
+    return str(task.kind)
+
+
+def use(api: Any, registry: Registry, run: Any = None) -> None:
+    runner = api.runtime.worker._runner
+    runner._bench = replace(runner._bench, registry=registry, run=run or registry.run)
 
 
 def check(conversation: Conversation, capfd: pytest.CaptureFixture[str]) -> None:
@@ -261,7 +271,8 @@ def test_nothing_is_told_of_a_handler_that_raises(
         failure.add_note(marks["error"])
         raise failure from ValueError(marks["error"], task.payload)
 
-    conversation.api.runtime.worker._run = tracing.traced(registry.run, lambda task, _: task.kind)
+    run = tracing.traced(registry.run, _kind)
+    use(conversation.api, registry, run)
     conversation.go()
     check(conversation, capfd)
     assert {"handler_raised", "task_retrying"} <= {*conversation.heard.events()}

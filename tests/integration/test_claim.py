@@ -251,6 +251,7 @@ MANY: dict[str, dict[str, Any]] = {
         "status": "failed",
         "limit": 1000,
         "more": 3,
+        "attempts": "{}",
         "grace": 120.0,
     },
     "mark_unsent": {"ids": None, "ahead": 900.0},

@@ -184,15 +184,17 @@ def test_a_transaction_is_whole_or_nothing(database: Database, world: World) -> 
     number = world.table.arrange("pending")
 
     def fail_in_transaction() -> None:
-        with database.transaction() as run:
-            run("fail_unqueued_task", id=number, message="away")
+        with database.transaction() as transaction:
+            transaction.query("fail_unqueued_task", id=number, message="away")
             raise KeyError
 
     with pytest.raises(KeyError):
         fail_in_transaction()
     assert world.table.status(number) == "pending"
-    with database.transaction() as run:
-        assert run("fail_unqueued_task", id=number, message="away") == [{"id": number}]
+    with database.transaction() as transaction:
+        assert transaction.query("fail_unqueued_task", id=number, message="away") == [
+            {"id": number}
+        ]
     assert world.table.status(number) == "failed"
 
 

@@ -36,6 +36,7 @@ MORE_KEYS = [
     "cancel_requested_at",
     "tags",
     "unique_key",
+    "progress",
     "links",
 ]
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
@@ -69,6 +70,7 @@ def test_a_created_task_has_exactly_the_documented_shape(api: Api) -> None:
         "cancel_requested_at": None,
         "tags": [],
         "unique_key": None,
+        "progress": None,
         "links": {
             "self": f"/tasks/{content['id']}",
             "attempts": f"/tasks/{content['id']}/attempts",

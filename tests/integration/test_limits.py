@@ -142,8 +142,8 @@ def test_a_request_that_is_sent_twice_at_once_is_counted_once(limited: Callable[
         return desk.create(NewTask(title="x"), key="k").task.id
 
     with ThreadPoolExecutor(1) as pool:
-        with runtime.database.transaction() as run:
-            store = ClientStore(run, runtime.settings, identify(header))
+        with runtime.database.transaction() as transaction:
+            store = ClientStore(transaction.query, runtime.settings, identify(header))
             first = create(TaskService(store, runtime.post, runtime._registry))
             second = pool.submit(create, runtime.serve(header))
             until_somebody_waits(post.api)

@@ -186,8 +186,8 @@ def test_a_step_may_take_longer_than_the_role_may(empty_url: str, table: Table) 
     table.run("alter role current_user set statement_timeout = '100ms'")
     hurried = Database(empty_url)
     try:
-        with pytest.raises(StoreUnavailable), hurried.transaction() as run:
-            run(sql="select pg_sleep(0.3)")
+        with pytest.raises(StoreUnavailable), hurried.transaction() as transaction:
+            transaction.execute("select pg_sleep(0.3)")
         slow = Migration(1, "0001_slow.sql", "select pg_sleep(0.3)")
         assert migrations.migrate(hurried, [slow]) == ["0001_slow.sql"]
     finally:

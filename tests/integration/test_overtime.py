@@ -94,7 +94,7 @@ def test_a_heartbeat_that_waits_for_the_row_is_not_torn(world: World, database_u
 
 
 def test_a_kind_is_not_begun_when_it_would_be_interrupted(world: World) -> None:
-    world.worker._duration["default"] = 1.0
+    world.worker._runner._duration["default"] = 1.0
     first, second = bad(world, returning(1)), world.task()
     world.deliver(remaining=1.2)  # more than it takes, but not by what settling needs
     assert world.table.status(first) == "completed"

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def test_a_whole_batch_costs_one_claim_and_one_settling(world: World) -> None:
     world.deliver()  # nothing on the queue: no statement
     assert world.query.names == []
-    world.worker._duration["default"] = 0.001  # a kind that is known to be quick
+    world.worker._runner._duration["default"] = 0.001  # a kind that is known to be quick
     ids = [world.task() for _ in range(10)]
     world.deliver()
     assert {world.table.status(number) for number in ids} == {"completed"}

@@ -34,7 +34,7 @@ def test_what_is_done_is_settled_before_a_kind_that_is_slow_or_unknown(world: Wo
     def look(task: Task, context: Context) -> str:  # noqa: ARG001
         return world.table.status(first)
 
-    world.worker._duration["default"] = 0.001
+    world.worker._runner._duration["default"] = 0.001
     first = world.task()
     second = bad(world, look, "unknown-so-far")
     world.deliver()

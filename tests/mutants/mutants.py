@@ -382,8 +382,8 @@ API = {
     ),
     "a retry by hand counts from 0 again": Mutant(
         "retry_task",
-        "attempt_limit = t.attempt + %(more)s",
-        "attempt = 0, attempt_limit = %(more)s",
+        "attempt_limit = t.attempt\n",
+        "attempt = 0, attempt_limit = 0\n",
         "a worker of long ago could be taken for a new one",
         by_hand.test_a_task_tried_again_by_hand_has_new_attempts_and_a_message,
     ),

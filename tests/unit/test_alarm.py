@@ -14,7 +14,10 @@ import pytest
 from chalicelib.errors import TimedOut
 from chalicelib.registry import Context, Registry
 from chalicelib.settings import Settings
-from chalicelib.worker.alarm import Alarm, margin
+from chalicelib.store import Claim
+from chalicelib.worker.alarm import Alarm, margin, time_for
+from chalicelib.worker.powers import Powers
+from tests.contexts import context
 from tests.unit.test_registry import task
 
 if TYPE_CHECKING:
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from chalicelib.registry import Handler
 
 SETTINGS = Settings.model_validate({"worker_timeout": 2})
+CLAIM = Claim(task=task(), tenant="default", steps={})
+BENCH: Any = None  # what no handler here asks for
 LONG = 5.0  # seconds: whoever sleeps so long was not interrupted
 
 
@@ -30,8 +35,18 @@ def run(action: Handler, *, left: float = 0.1, heartbeat: Callable[[], None] = l
     """Run a handler in an invocation of which ``left`` seconds remain."""
     registry = Registry()
     registry.handler("a")(action)
-    context = Context(idempotency_key="task-1", remaining=lambda: left, heartbeat=heartbeat)
-    return Alarm(registry.run, SETTINGS).run(task(), context)
+    # As much as an attempt has in an invocation that has so little time left.
+    seconds = time_for(left, margin(SETTINGS), None)
+    powers = Powers(CLAIM, BENCH, renewing(heartbeat), lambda: seconds)
+    return Alarm(registry.run, SETTINGS).run(task(), context(seconds=seconds, powers=powers))
+
+
+def renewing(heartbeat: Callable[[], None]) -> Callable[..., bool]:
+    def renew(**_kept: Any) -> bool:
+        heartbeat()
+        return True
+
+    return renew
 
 
 def sleeping(_task: Any, _context: Any) -> str:

@@ -12,7 +12,6 @@ from chalicelib.errors import GiveUp, RetryLater, Snooze, TimedOut, UnknownKind
 from chalicelib.outcome import (
     MAX_ERROR,
     UNKNOWN_KIND_GRACE,
-    Backoff,
     Completed,
     Failed,
     Outcome,
@@ -22,6 +21,7 @@ from chalicelib.outcome import (
     describe,
     judge,
 )
+from chalicelib.policy import Backoff
 
 STEADY = Backoff(base=30, longest=3600, roll=lambda: 0.5)
 

@@ -4,7 +4,6 @@ import re
 from typing import Any
 
 import pytest
-from chalice.app import NotFoundError
 
 from chalicelib.web import pages
 
@@ -53,17 +52,49 @@ def test_the_page_at_the_root_finds_its_files_below_any_prefix(asked: str, root:
         return pages.html_file("page/index.html", root)
 
     links = re.findall(r'(?:src|href)="(/[^"]*)"', view().body)
-    files = ["/page.css", "/page/main.js", "/docs", "/docs"]
+    files = ["/page.css", "/page.js", "/docs", "/docs"]
     assert links == [f"{root}{file}" for file in files]
 
 
-def test_every_script_of_the_page_is_served_and_nothing_else_of_its_folder() -> None:
-    assert "main.js" in pages.scripts()
-    for name in pages.scripts():
-        assert pages.script(name) == (pages.FOLDER / "page" / name).read_text(encoding="utf-8")
-    for name in ("index.html", "page.css", "../docs/viewer.js", "", "none.js"):
-        with pytest.raises(NotFoundError):
-            pages.script(name)
+def test_the_script_of_the_page_has_every_module_of_its_folder() -> None:
+    modules = list((pages.FOLDER / "page").glob("*.js"))
+    assert len(modules) > 20
+    for path in modules:
+        assert f"const ${path.stem} = (() => {{" in pages.script()
+    assert re.findall(r"^(?:import|export)\b.*", pages.script(), re.MULTILINE) == []
+
+
+@pytest.mark.parametrize(
+    ("region", "address"),
+    [
+        ("", ""),
+        (
+            "eu-west-1",
+            "https://console.aws.amazon.com/cloudwatch/home?region=eu-west-1#xray:traces/",
+        ),
+        (
+            "cn-north-1",
+            "https://console.amazonaws.cn/cloudwatch/home?region=cn-north-1#xray:traces/",
+        ),
+        (
+            "us-gov-west-1",
+            "https://console.amazonaws-us-gov.com/cloudwatch/home?region=us-gov-west-1#xray:traces/",
+        ),
+    ],
+)
+def test_traces_are_at_the_console_of_the_regions_partition(region: str, address: str) -> None:
+    assert pages.traces_address(region) == address
+
+
+def test_the_page_tells_where_traces_are_in_lambda_and_nowhere_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    monkeypatch.delenv("AWS_LAMBDA_FUNCTION_NAME", raising=False)
+    assert ' data-traces="">' in pages.html_file("page/index.html", "")
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "tasks-prod")
+    told = pages.traces_address("eu-west-1")
+    assert f' data-traces="{told}">' in pages.html_file("page/index.html", "")
 
 
 def test_a_path_cannot_write_into_the_page() -> None:

@@ -12,9 +12,10 @@ from chalicelib import handlers
 from chalicelib.errors import DuplicateHandler, GiveUp, UnknownKind
 from chalicelib.registry import Context, Registry
 from chalicelib.task import Status, Task
+from tests.contexts import context
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-CONTEXT = Context(idempotency_key="task-1", remaining=lambda: 10, heartbeat=lambda: None)
+CONTEXT = context()
 
 
 def task(**more: Any) -> Task:

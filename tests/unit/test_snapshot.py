@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chalicelib import runtime
-from chalicelib.outcome import Backoff
+from chalicelib.policy import Backoff
 from tests.tree import ROOT
 
 if TYPE_CHECKING:

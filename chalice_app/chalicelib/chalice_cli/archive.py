@@ -16,9 +16,10 @@ PROVIDED = frozenset(
     {"boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six.py", "urllib3"}
 )
 #: Parts of packages that nothing here asks for: pydantic's own past, X-Ray's patches of libraries
-#: that are not there.
+#: that are not there, lists of what was installed.
 UNUSED = re.compile(
     r"pydantic/v1/|[^/]+/tests?/|.*\.pyi$|[^/]+-stubs/"
+    r"|[^/]+\.dist-info/(RECORD$|sboms/)"
     r"|aws_xray_sdk/ext/(?!botocore|boto_utils|dbapi2|psycopg2|util|resources|__init__)"
 )
 #: Where Lambda unpacks it.

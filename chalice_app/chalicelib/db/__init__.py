@@ -10,7 +10,7 @@ and never waits for ever, ``database`` puts the three together.
 from __future__ import annotations
 
 from chalicelib.db.address import RDS_ROOTS, Address, SecretAddress, TokenAddress
-from chalicelib.db.database import Database
+from chalicelib.db.database import Database, Transaction
 from chalicelib.db.statements import SQL, Rows, Statement, named_statements
 
 __all__ = [
@@ -22,5 +22,6 @@ __all__ = [
     "SecretAddress",
     "Statement",
     "TokenAddress",
+    "Transaction",
     "named_statements",
 ]

@@ -16,7 +16,7 @@ from chalicelib.db.statements import named_statements
 from chalicelib.errors import InvalidSettings, StoreRejected, StoreUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator, Mapping
 
     from chalicelib.db.connection import Connection
     from chalicelib.db.statements import Rows, Statement
@@ -37,6 +37,28 @@ _PASSING = (
 #: The server undid the statement by itself and it may do better now: dead-lock, serialization
 #: failure, lock not available, and another's row under the same unique key (which is seen then).
 _UNDONE = frozenset({"40P01", "40001", "55P03", "23505"})
+
+
+class Transaction:
+    """Statements that become true together; see Database.transaction."""
+
+    def __init__(self, cursor: Any, statements: Mapping[str, Statement]) -> None:
+        """Take a cursor in a transaction, and the statements that have a name."""
+        self._cursor = cursor
+        self._statements = statements
+
+    def query(self, name: str, /, **arguments: Any) -> Rows:
+        """Run one named statement and return its rows."""
+        self._cursor.execute(self._statements[name].sql, arguments)
+        return _rows(self._cursor)
+
+    def execute(self, sql: str, /, **arguments: Any) -> Rows:
+        """Run a statement and return its rows; ``%(name)s`` stands for the argument ``name``.
+
+        Without arguments it may be a script, and a % is a %.
+        """
+        self._cursor.execute(sql, arguments or None)
+        return _rows(self._cursor)
 
 
 class Database:
@@ -78,23 +100,15 @@ class Database:
                     raise
 
     @contextmanager
-    def transaction(self) -> Iterator[Callable[..., Rows]]:
-        """Run several named statements (or a script, with ``sql=``) in one transaction.
-
-        It may take any time.
-        """
-        with self._borrowed(math.inf) as connection, connection.cursor() as cursor:
+    def transaction(self, patience: float = math.inf) -> Iterator[Transaction]:
+        """Run several statements in one transaction, which may take so many seconds."""
+        with (
+            self._borrowed(time.monotonic() + patience) as connection,
+            connection.cursor() as cursor,
+        ):
             cursor.execute("begin")
-
-            def run(name: str = "", /, *, sql: str | None = None, **arguments: Any) -> Rows:
-                if sql is None:
-                    cursor.execute(self._statements[name].sql, arguments)
-                else:
-                    cursor.execute(sql)
-                return _rows(cursor)
-
             try:
-                yield run
+                yield Transaction(cursor, self._statements)
             except BaseException:
                 cursor.execute("rollback")
                 raise

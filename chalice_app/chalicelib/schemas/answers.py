@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from chalicelib.task import Task
 
 
+class Progress(BaseModel):
+    """How far the work on a task is, as its handler last told."""
+
+    percent: float
+    note: str | None
+
+
 class TaskView(BaseModel):
     """A task as clients see it; times are ISO 8601 in UTC with microseconds and Z."""
 
@@ -36,6 +43,8 @@ class TaskView(BaseModel):
     cancel_requested_at: Time | None
     tags: list[str]
     unique_key: str | None
+    #: How far a handler says it is, if it says so.
+    progress: Progress | None
     #: Where the task is, and what can be done with it now.
     links: dict[str, str] = {}
 

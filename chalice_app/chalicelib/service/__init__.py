@@ -12,7 +12,6 @@ from __future__ import annotations
 from chalicelib.service.admin import AdminDesk
 from chalicelib.service.diagnosis import Diagnosis
 from chalicelib.service.keys import KeyService
-from chalicelib.service.posting import Post
 from chalicelib.service.tasks import TaskService
 
 __all__ = ["AdminDesk", "Diagnosis", "KeyService", "Post", "TaskService"]

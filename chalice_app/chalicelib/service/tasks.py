@@ -15,9 +15,9 @@ from chalicelib.errors import (
     ServiceError,
     TooManyRequests,
 )
+from chalicelib.intake import check_new, check_payload, stored
 from chalicelib.schemas import Attempts, Batch, Created, Kinds, Retried, TaskPage, TaskView
 from chalicelib.service.attempts import attempts_of
-from chalicelib.service.checks import check_new, check_payload
 from chalicelib.service.kinds import kinds_of
 from chalicelib.service.paging import page, read_cursor, write_cursor
 from chalicelib.service.stats import read_stats
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from chalicelib.access import Scope
+    from chalicelib.post import Post
     from chalicelib.registry import Registry
     from chalicelib.schemas import (
         ListQuery,
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
         StatsQuery,
         TaskChanges,
     )
-    from chalicelib.service.posting import Post
     from chalicelib.store import ClientStore, Creation, Found, Versions
 
 logger = logging.getLogger(__name__)
@@ -143,7 +143,7 @@ class TaskService:
 
     def retry(self, task_id: int, *, versions: Versions = None) -> TaskView:
         """Give a failed or cancelled task new attempts; raises as ``update`` does."""
-        found = self._store.retry_task(task_id, versions=versions)
+        found = self._store.retry_task(task_id, versions=versions, attempts=self._registry.attempts)
         logger.info("task_retried_by_hand", extra={"task_id": task_id, "kind": found.task.kind})
         self._post.send([found.letter()])
         return TaskView.of(found.task)
@@ -155,7 +155,9 @@ class TaskService:
         """
         after = read_cursor("after", query.cursor, pointer="#/cursor")
         filters = query.model_dump(exclude={"cursor"})
-        letters, stopped = self._store.retry_tasks(after=after, **filters)
+        letters, stopped = self._store.retry_tasks(
+            after=after, attempts=self._registry.attempts, **filters
+        )
         logger.info("tasks_retried_by_hand", extra={"tasks": len(letters)})
         self._post.send(letters)
         ids = [letter.id for letter in letters]
@@ -191,8 +193,9 @@ class TaskService:
 
     def _insert(self, tasks: Sequence[NewTask], key: str | None, *, one: bool) -> list[Creation]:
         check_new(self._registry, tasks, one=one)
-        items = [new.columns() for new in tasks]
-        fingerprint = None if key is None else _fingerprint(items, one=one)
+        asked = [new.columns() for new in tasks]
+        fingerprint = None if key is None else _fingerprint(asked, one=one)
+        items = [stored(self._registry, new) for new in tasks]
         made = self._store.insert_tasks(items, key=key, fingerprint=fingerprint)
         _raise_again(made)
         new = [task for task in made if task.created and not task.replayed]

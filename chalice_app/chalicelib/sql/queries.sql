@@ -14,7 +14,7 @@ select c.refusal, c.retry_after, c.replayed, c.created, (c.task).id, (c.task).ki
        (c.task).attempt_limit, (c.task).release_count, (c.task).result, (c.task).error,
        (c.task).run_at, (c.task).created_at, (c.task).updated_at, (c.task).started_at,
        (c.task).finished_at, (c.task).tags, (c.task).expires_at, (c.task).cancel_requested_at,
-       (c.task).unique_key,
+       (c.task).unique_key, (c.task).progress,
        extract(epoch from (c.task).run_at - now())::float8 as wait
   from create_tasks(
            key_id => %(key_id)s, proof => %(proof)s, nonce => %(nonce)s, items => %(items)s,
@@ -34,6 +34,7 @@ with caller as materialized (
 select caller.refusal, t.id, t.kind, t.title, t.description, t.payload, t.status, t.attempt,
        t.attempt_limit, t.release_count, t.result, t.error, t.run_at, t.created_at, t.updated_at,
        t.started_at, t.finished_at, t.tags, t.expires_at, t.cancel_requested_at, t.unique_key,
+       t.progress,
        extract(epoch from t.run_at - now())::float8 as wait
   from caller left join tasks t on t.id = %(id)s and t.tenant = caller.tenant
 
@@ -62,6 +63,7 @@ select caller.refusal, page.fitting, page.looked, page.id, page.kind, page.title
        page.payload, page.status, page.attempt, page.attempt_limit, page.release_count, page.result,
        page.error, page.run_at, page.created_at, page.updated_at, page.started_at,
        page.finished_at, page.tags, page.expires_at, page.cancel_requested_at, page.unique_key,
+       page.progress,
        extract(epoch from page.run_at - now())::float8 as wait
   from caller cross join few left join lateral (
            (select walk.*
@@ -221,7 +223,7 @@ with wanted as (
     select t.id, t.kind, t.title, t.description, t.payload, t.status, t.attempt, t.attempt_limit,
            t.release_count, t.result, t.error, t.run_at, t.created_at, t.updated_at, t.started_at,
            t.finished_at, t.tags, t.lease_token, t.lease_until, t.lease_shared, t.suspect, t.expires_at,
-           t.cancel_requested_at, t.unique_key, t.request_id
+           t.cancel_requested_at, t.unique_key, t.request_id, t.tenant, t.progress, t.steps
       from tasks t join wanted using (id)
      order by t.id
        for update of t
@@ -296,7 +298,7 @@ select w.id,
                                         else j.run_at end - now()), 0)::float8 as wait,
        j.kind, j.title, j.description, j.payload, j.attempt_limit, j.release_count, j.result,
        j.run_at, j.created_at, j.finished_at, j.tags, j.expires_at, j.cancel_requested_at,
-       j.unique_key,
+       j.unique_key, j.tenant, j.progress, j.steps,
        coalesce(m.attempt, j.attempt) as attempt,
        coalesce(m.started_at, j.started_at) as started_at,
        coalesce(m.updated_at, j.updated_at) as updated_at,
@@ -337,6 +339,7 @@ with settled as (
                         else j.error end,
            attempts = case when j.next = 'completed' or j.released then t.attempts
                            else t.attempts || attempt_record(t, j.next, j.error) end,
+           steps = case when j.next <> 'completed' then t.steps end,
            attempt_limit = t.attempt_limit + j.released::integer,
            release_count = t.release_count + j.released::integer,
            run_at = case when j.next = 'retrying' then now() + make_interval(secs => j.delay)
@@ -362,6 +365,19 @@ select s.id,
            as wait
   from settled s left join held h using (id) left join moved m using (id)
  order by s.id
+
+
+-- name: add_follow_ups (once)
+-- In the transaction that completed a task, for its tenant.
+select f.id, f.kind, f.title, f.description, f.wait
+  from tasks t
+       cross join lateral add_tasks(
+           tenant => t.tenant,
+           ids => array(select nextval('tasks_id_seq')
+                          from generate_series(1, jsonb_array_length(%(items)s))),
+           items => %(items)s, attempts => %(attempt_limit)s, grace => %(grace)s,
+           ahead => %(ahead)s) as f
+ where t.id = %(id)s
 
 
 -- name: rescue_tasks
@@ -520,7 +536,7 @@ with caller as materialized (
      where t.id = j.id and j.obstacle is null
     returning t.id, t.kind, t.title, t.description, t.payload, t.status, t.attempt, t.attempt_limit,
               t.release_count, t.result, t.error, t.run_at, t.created_at, t.updated_at, t.started_at,
-              t.finished_at, t.tags, t.expires_at, t.cancel_requested_at, t.unique_key,
+              t.finished_at, t.tags, t.expires_at, t.cancel_requested_at, t.unique_key, t.progress,
               t.dispatch_after
 )
 select caller.refusal, j.obstacle, j.status as current, m.*,
@@ -553,7 +569,7 @@ with caller as materialized (
      where t.id = j.id and j.obstacle is null
     returning t.id, t.kind, t.title, t.description, t.payload, t.status, t.attempt, t.attempt_limit,
               t.release_count, t.result, t.error, t.run_at, t.created_at, t.updated_at, t.started_at,
-              t.finished_at, t.tags, t.expires_at, t.cancel_requested_at, t.unique_key
+              t.finished_at, t.tags, t.expires_at, t.cancel_requested_at, t.unique_key, t.progress
 )
 select caller.refusal, j.obstacle, j.status as current, m.*, 0::float8 as wait
   from caller left join judged j on true left join moved m using (id)
@@ -585,16 +601,17 @@ with caller as materialized (
       from held
 ), moved as (
     update tasks t
-       set status = 'pending', attempt_limit = t.attempt + %(more)s,
+       set status = 'pending', attempt_limit = t.attempt
+                           + coalesce((%(attempts)s::jsonb ->> t.kind)::integer, %(more)s),
            run_at = now(), dispatch_after = now() + make_interval(secs => %(grace)s),
            dispatch_count = 0, lease_token = null, lease_until = null, cancel_requested_at = null,
            expires_at = case when t.expires_at > now() then t.expires_at end,
-           result = null, error = null, finished_at = null, updated_at = now()
+           result = null, error = null, progress = null, finished_at = null, updated_at = now()
       from judged j
      where t.id = j.id and j.obstacle is null
     returning t.id, t.kind, t.title, t.description, t.payload, t.status, t.attempt, t.attempt_limit,
               t.release_count, t.result, t.error, t.run_at, t.created_at, t.updated_at, t.started_at,
-              t.finished_at, t.tags, t.expires_at, t.cancel_requested_at, t.unique_key
+              t.finished_at, t.tags, t.expires_at, t.cancel_requested_at, t.unique_key, t.progress
 )
 select caller.refusal, j.obstacle, j.status as current, m.*, 0::float8 as wait
   from caller left join judged j on true left join moved m using (id)
@@ -653,11 +670,12 @@ with caller as materialized (
        for update of t
 ), moved as (
     update tasks t
-       set status = 'pending', attempt_limit = t.attempt + %(more)s,
+       set status = 'pending', attempt_limit = t.attempt
+                           + coalesce((%(attempts)s::jsonb ->> t.kind)::integer, %(more)s),
            run_at = now(), dispatch_after = now() + make_interval(secs => %(grace)s),
            dispatch_count = 0, lease_token = null, cancel_requested_at = null,
            expires_at = case when t.expires_at > now() then t.expires_at end,
-           result = null, error = null, finished_at = null, updated_at = now()
+           result = null, error = null, progress = null, finished_at = null, updated_at = now()
       from held
      where t.id = held.id
     returning t.id, t.title, t.description
@@ -691,9 +709,14 @@ select caller.refusal, j.obstacle, j.status as current, gone.id
 
 
 -- name: renew_lease
--- Tells whether the attempt is still the caller's and wanted: no row means stop.
+-- Tells whether the attempt is still the caller's and wanted: no row means stop. Keeps, where they are
+-- given, how far it is and what it need not do again.
 update tasks
-   set lease_until = now() + make_interval(secs => %(lease)s)
+   set lease_until = now() + make_interval(secs => %(lease)s),
+       progress = coalesce(%(progress)s::jsonb, progress),
+       steps = case when %(step)s::jsonb is null then steps
+                    else coalesce(steps, '{}') || %(step)s::jsonb end,
+       updated_at = case when %(progress)s::jsonb is null then updated_at else now() end
  where id = %(id)s and status = 'processing' and lease_token = %(token)s::uuid
    and cancel_requested_at is null
 returning id

@@ -11,12 +11,14 @@ from chalicelib.store.clients import ClientStore, Versions
 from chalicelib.store.found import Creation, Found, Place
 from chalicelib.store.health import HealthStore
 from chalicelib.store.keys import Key, KeyStore
-from chalicelib.store.rows import Settlement, Standing
+from chalicelib.store.rows import Claim, FollowUp, Settlement, Standing
 from chalicelib.store.tasks import Store
 
 __all__ = [
+    "Claim",
     "ClientStore",
     "Creation",
+    "FollowUp",
     "Found",
     "HealthStore",
     "Key",

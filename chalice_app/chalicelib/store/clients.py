@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.errors import TaskNotFound
@@ -12,7 +13,7 @@ from chalicelib.store.found import Creation, Found, absent, check, read, read_mo
 from chalicelib.task import Status, Task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from chalicelib.access import Caller, Scope
     from chalicelib.db import Rows
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 #: Tasks that one page looks at, at most: some 50 ms.
 MOST_LOOKED_AT = 10_000
 
+USUAL: Mapping[str, int] = MappingProxyType({})
 NEWEST = (datetime.max.replace(tzinfo=UTC), 0)
 OLDEST = (datetime.min.replace(tzinfo=UTC), 0)
 #: The versions of a task that a client knows; None if any will do.
@@ -51,7 +53,7 @@ class ClientStore:
         """Store new tasks, all or none, and return one for each item, in their order.
 
         The items hold JSON values: kind, title, and where given description, payload, run_at or
-        delay (seconds), expires_at, tags, unique_key and unique_scope. ``key`` and
+        delay (seconds), expires_at, tags, unique_key, unique_scope and attempt_limit. ``key`` and
         ``fingerprint`` are the request's Idempotency-Key and what it asked for. Raises
         KeyReused, TooManyRequests, TaskNotFound if a task that the request made once is gone,
         and StoreRejected for what PostgreSQL cannot keep.
@@ -153,10 +155,14 @@ class ClientStore:
         rows = self._query("cancel_task", id=task_id, versions=versions)
         return read_moved(rows, task_id, "cancelled").task
 
-    def retry_task(self, task_id: int, *, versions: Versions = None) -> Found:
-        """Give a failed or cancelled task new attempts; raises as update_task does."""
-        more, grace = self._settings.attempt_limit, self._settings.dispatch_grace
-        rows = self._query("retry_task", id=task_id, versions=versions, more=more, grace=grace)
+    def retry_task(
+        self, task_id: int, *, versions: Versions = None, attempts: Mapping[str, int] = USUAL
+    ) -> Found:
+        """Give a failed or cancelled task new attempts; raises as update_task does.
+
+        ``attempts`` tells how many, by kind, where it is not as many as usual.
+        """
+        rows = self._query("retry_task", id=task_id, versions=versions, **self._more(attempts))
         return read_moved(rows, task_id, "tried again")
 
     def retry_tasks(
@@ -165,6 +171,7 @@ class ClientStore:
         after: Place | None,
         limit: int,
         created_after: datetime | None = None,
+        attempts: Mapping[str, int] = USUAL,
         **filters: Any,
     ) -> tuple[list[Letter], Place | None]:
         """Do so with up to ``limit`` tasks, oldest first, of those after the place ``after``.
@@ -181,8 +188,7 @@ class ClientStore:
             after_id=number,
             limit=limit,
             most=MOST_LOOKED_AT,
-            more=self._settings.attempt_limit,
-            grace=self._settings.dispatch_grace,
+            **self._more(attempts),
             **filters,
         )
         letters = [
@@ -197,6 +203,13 @@ class ClientStore:
         """Delete a finished task; raises as update_task does."""
         rows = self._query("delete_task", id=task_id, versions=versions)
         check(rows[0], task_id, "deleted")
+
+    def _more(self, attempts: Mapping[str, int]) -> dict[str, Any]:
+        return {
+            "more": self._settings.attempt_limit,
+            "attempts": json.dumps(dict(attempts)),
+            "grace": self._settings.dispatch_grace,
+        }
 
     def _query(self, name: str, **arguments: Any) -> Rows:
         rows = self._run(name, **arguments, **self._caller.proof())

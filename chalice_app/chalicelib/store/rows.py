@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import Any, assert_never
 
 from chalicelib.outcome import Completed, Failed, Outcome, Released, Retry
+from chalicelib.queue import Letter
 from chalicelib.strict_json import encode
-from chalicelib.task import Status
+from chalicelib.task import Status, Task
 
-if TYPE_CHECKING:
-    from chalicelib.task import Task
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A task that was claimed, whose it is, and what its steps have made of it so far."""
+
+    task: Task
+    tenant: str
+    steps: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +25,7 @@ class Standing:
     """How a task stands after a statement about it.
 
     ``status`` is None when there is no such task. ``wait`` is the time in seconds until its
-    lease ends (processing) or it is due. ``task`` is there when the claim took it. ``fenced``
+    lease ends (processing) or it is due. ``claim`` is there when the claim took it. ``fenced``
     means that somebody newer holds or finished it, so what was written was dropped. ``apart``
     means that it is a suspect and waits to be claimed alone.
     """
@@ -26,9 +33,30 @@ class Standing:
     id: int
     status: Status | None
     wait: float
-    task: Task | None = None
+    claim: Claim | None = None
     fenced: bool = False
     apart: bool = False
+
+    @property
+    def task(self) -> Task | None:
+        """The task that was claimed."""
+        return None if self.claim is None else self.claim.task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FollowUp:
+    """A task that was stored with the completion of another; due in ``wait`` seconds."""
+
+    id: int
+    kind: str
+    title: str
+    description: str | None
+    wait: float
+
+    def letter(self) -> Letter:
+        """Return its message."""
+        delay = max(0.0, self.wait)
+        return Letter(id=self.id, title=self.title, description=self.description, delay=delay)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,16 +68,23 @@ class Settlement:
     unsent: bool
 
 
-def standing(row: dict[str, Any], task: Task | None) -> Standing:
+def standing(row: dict[str, Any], claim: Claim | None = None) -> Standing:
     """Read a row of claim_tasks or settle_attempts."""
     return Standing(
         id=row["id"],
         status=None if row["status"] is None else Status(row["status"]),
         wait=row["wait"],
-        task=task,
+        claim=claim,
         fenced=row.get("fenced", False),
         apart=row.get("apart", False),
     )
+
+
+def claimed(row: dict[str, Any]) -> Claim | None:
+    """Read what a row of claim_tasks says was claimed."""
+    if not row["claimed"]:
+        return None
+    return Claim(task=Task.from_row(row), tenant=row["tenant"], steps=row["steps"] or {})
 
 
 def settled(settlement: Settlement) -> dict[str, Any]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.queue import Letter
 from chalicelib.store.ended import tell_of_ended
-from chalicelib.store.rows import Settlement, Standing, settled, standing
-from chalicelib.task import Status, Task
+from chalicelib.store.rows import FollowUp, Settlement, Standing, claimed, settled, standing
+from chalicelib.task import Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -60,7 +61,7 @@ class Store:
             grace=self._settings.dispatch_grace,
         )
         tell_of_ended(rows)
-        return [standing(row, Task.from_row(row) if row["claimed"] else None) for row in rows]
+        return [standing(row, claimed(row)) for row in rows]
 
     def settle_attempts(self, settlements: Sequence[Settlement], *, token: str) -> list[Standing]:
         """Write what became of attempts held under ``token``; raises StoreRejected."""
@@ -77,11 +78,38 @@ class Store:
             grace=self._settings.dispatch_grace,
             ahead=self._settings.send_ahead,
         )
-        return [standing(row, None) for row in rows]
+        return [standing(row) for row in rows]
 
-    def renew_lease(self, task_id: int, *, token: str, lease: float) -> bool:
-        """Hold on to a task for ``lease`` seconds more; False says to stop working on it."""
-        return bool(self._query("renew_lease", id=task_id, token=token, lease=lease))
+    def renew_lease(
+        self,
+        task_id: int,
+        *,
+        token: str,
+        lease: float,
+        progress: str | None = None,
+        step: str | None = None,
+    ) -> bool:
+        """Hold on to a task for ``lease`` seconds more; False says to stop working on it.
+
+        ``progress`` and ``step`` are JSON texts to keep: how far it is, and a step with its value.
+        """
+        kept = {"progress": progress, "step": step}
+        return bool(self._query("renew_lease", id=task_id, token=token, lease=lease, **kept))
+
+    def add_follow_ups(self, task_id: int, items: Sequence[dict[str, Any]]) -> list[FollowUp]:
+        """Store the tasks that follow a task, for its tenant, and return those that are new.
+
+        ``items`` as in ClientStore.insert_tasks; for the transaction that completes the task.
+        """
+        rows = self._query(
+            "add_follow_ups",
+            id=task_id,
+            items=json.dumps(items, ensure_ascii=False),
+            attempt_limit=self._settings.attempt_limit,
+            grace=self._settings.dispatch_grace,
+            ahead=self._settings.send_ahead,
+        )
+        return [FollowUp(**row) for row in rows]
 
     def rescue_tasks(self, *, limit: int) -> list[Standing]:
         """End attempts whose lease ran out, and say how their tasks stand now."""

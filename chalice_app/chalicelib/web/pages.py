@@ -8,11 +8,14 @@ import html
 import http
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
+from urllib.parse import quote
 
-from chalice.app import NotFoundError, Response
+from chalice.app import Response
 
+from chalicelib import settings
 from chalicelib.web import etags
 from chalicelib.web.answers import Headers, root
+from chalicelib.web.joined import joined
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +29,13 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+
+
+#: The console's hosts in partitions of their own, by how the names of their regions begin.
+_CONSOLES = {
+    "cn-": "console.amazonaws.cn",
+    "us-gov-": "console.amazonaws-us-gov.com",
+}
 
 
 def page(app: Chalice, media_type: str) -> Callable[[Callable[..., str]], Callable[..., Response]]:
@@ -54,21 +64,32 @@ def file(name: str) -> str:
 
 
 @functools.cache
-def scripts() -> tuple[str, ...]:
-    """Return the names of the scripts of the page at ``/``."""
-    return tuple(sorted(path.name for path in (FOLDER / "page").glob("*.js")))
-
-
-def script(name: str) -> str:
-    """Return one of them; raises Chalice's NotFoundError for a name that is none of theirs."""
-    if name not in scripts():
-        raise NotFoundError("There is no such script.")
-    return file(f"page/{name}")
+def script() -> str:
+    """Return the script of the page at ``/``: the modules of its folder, joined."""
+    modules = (FOLDER / "page").glob("*.js")
+    return joined({path.stem: path.read_text(encoding="utf-8") for path in modules})
 
 
 def html_file(name: str, root: str) -> str:
-    """Return an HTML file, in which ``{root}`` stands for the path of the API's root."""
-    return file(name).replace("{root}", html.escape(root))
+    """Return an HTML file, in which ``{root}`` stands for the path of the API's root.
+
+    ``{traces}`` stands for the address that the id of a trace is put after, or for nothing where
+    this service does not run in AWS.
+    """
+    text = file(name).replace("{traces}", html.escape(traces_address(settings.region_in_aws())))
+    return text.replace("{root}", html.escape(root))
+
+
+def traces_address(region: str) -> str:
+    """Return the address, in CloudWatch's console, of the traces of a region; of none, nothing.
+
+    Source: the form in which the console has it; AWS documents the hosts, not what follows.
+    """
+    if not region:
+        return ""
+    partition = next((known for known in _CONSOLES if region.startswith(known)), "")
+    host = _CONSOLES.get(partition, "console.aws.amazon.com")
+    return f"https://{host}/cloudwatch/home?region={quote(region)}#xray:traces/"
 
 
 def _answer(request: Request, text: str, media_type: str) -> Response:

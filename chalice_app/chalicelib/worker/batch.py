@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from chalicelib.outcome import Outcome
     from chalicelib.queue import Message
     from chalicelib.task import Task
+    from chalicelib.worker.powers import Powers
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +26,15 @@ class Invocation:
 
 @dataclass(frozen=True, slots=True)
 class Attempted:
-    """An attempt that is over: its outcome, and the seconds its handler ran (None: not begun)."""
+    """An attempt that is over: its outcome, and the seconds its handler ran (None: not begun).
+
+    ``powers`` are there if effects are to come true with its completion.
+    """
 
     task: Task
     outcome: Outcome
     duration: float | None = None
+    powers: Powers | None = None
 
 
 @dataclass(slots=True, kw_only=True)

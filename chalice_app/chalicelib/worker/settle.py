@@ -41,7 +41,7 @@ class Settler:
         attempts, batch.attempted = batch.attempted, []
         if not attempts:
             return
-        settlements = [_settlement(batch, one.task, one.outcome) for one in attempts]
+        settlements = [settlement_of(batch, one.task, one.outcome) for one in attempts]
         try:
             written = persist(
                 lambda: self._write(batch, settlements), batch.invocation, self._reserve
@@ -53,8 +53,7 @@ class Settler:
             return
         by_id = {one.task.id: one for one in attempts}
         for settlement, standing in written:
-            _report(batch, by_id[standing.id], settlement.outcome, standing)
-            _decide(batch, settlement, standing)
+            conclude(batch, by_id[standing.id], settlement, standing)
 
     def _write(self, batch: Batch, settlements: list[Settlement]) -> Written:
         try:
@@ -70,7 +69,14 @@ class Settler:
         return [(settlement, by_id[settlement.id]) for settlement in settlements]
 
 
-def _settlement(batch: Batch, task: Task, outcome: Outcome) -> Settlement:
+def conclude(batch: Batch, one: Attempted, settlement: Settlement, standing: Standing) -> None:
+    """Tell of an attempt that is written, and decide its messages."""
+    _report(batch, one, settlement.outcome, standing)
+    _decide(batch, settlement, standing)
+
+
+def settlement_of(batch: Batch, task: Task, outcome: Outcome) -> Settlement:
+    """Return what is to be written of an attempt."""
     message = batch.messages[task.id][0]
     unsent = isinstance(outcome, Released) or (
         isinstance(outcome, Retry) and not batch.fates.can_wait(message, outcome.delay)

@@ -5,10 +5,11 @@ import { Problem } from "./problem.js";
 import { setClock } from "./times.js";
 
 /** The service's address, with its stage, ending with a slash. */
-export const root = new URL("..", import.meta.url).href;
+export const root = new URL(".", import.meta.url).href;
 
 /**
- * Send a request. Returns its `body`, `status`, `etag` and `wait`, the seconds of Retry-After.
+ * Send a request. Returns its `body` and the `text` that it is read from, `status`, `etag`, and
+ * `wait`, the seconds of Retry-After.
  * Throws a Problem, or an AbortError. Asks for a key where one is needed, and then once more.
  */
 export async function call(method, path, { query, body, headers = {}, signal } = {}) {
@@ -47,7 +48,7 @@ async function send(url, request) {
   const { status } = response;
   const content = read(text);
   if (!response.ok && status !== 304) return new Problem(status, content, wait);
-  return { status, body: content, etag: response.headers.get("ETag"), wait };
+  return { status, body: content, text, etag: response.headers.get("ETag"), wait };
 }
 
 function read(text) {

@@ -8,12 +8,14 @@ const NAMES = ["created", "completed", "failed"];
 
 /** Draw what was created, completed and failed in each minute. */
 export function throughput({ throughput: minutes }) {
+  const head = el("h2", {}, "Each minute");
+  if (!minutes.length) return [head, el("p", { class: "hint" }, "There are too many to count, in this minute already.")];
   const sums = NAMES.map((name) => minutes.reduce((sum, one) => sum + one[name], 0));
   const most = Math.max(1, ...minutes.map((one) => Math.max(one.created, one.completed + one.failed)));
   const told = NAMES.map((name, at) => `${sums[at].toLocaleString("en")} ${name}`).join(", ");
-  const since = minutes.length ? `In the last ${minutes.length} minutes: ${told}.` : "Too much to count.";
+  const since = `In the last ${minutes.length} minutes: ${told}.`;
   return [
-    el("h2", {}, "Each minute"),
+    head,
     el("p", { class: "legend" }, NAMES.map((name, at) => el("span", { class: `key ${name}` },
       `${sums[at].toLocaleString("en")} ${name}`))),
     el("div", { class: "plot" },

@@ -5,7 +5,7 @@ import { el, put } from "./dom.js";
 import { poll } from "./poll.js";
 import { shown } from "./problem.js";
 import { go } from "./route.js";
-import { field, text } from "./fields.js";
+import { describe, field, text, unsay } from "./fields.js";
 import { payload } from "./schema.js";
 
 /** Show the page. */
@@ -25,8 +25,7 @@ function form(kinds, wanted, signal) {
   const known = kinds.find(({ kind }) => kind === wanted) ?? kinds.find(({ kind }) => kind === "default") ?? kinds[0];
   const kind = el("select", { id: "kind" }, kinds.map((one) =>
     el("option", { value: one.kind, selected: one === known }, one.kind)));
-  const about = el("p", { class: "hint", id: "kind-about" });
-  kind.setAttribute("aria-describedby", about.id);
+  const about = el("p", { class: "hint" });
   const data = el("div");
   let read = payload(null, "#/payload");
   const choose = () => {
@@ -82,24 +81,31 @@ function form(kinds, wanted, signal) {
 
 function clear(places) {
   for (const place of places) {
-    place.querySelector(":scope > .wrong")?.remove();
+    for (const wrong of place.querySelectorAll(":scope > .wrong")) unsay(told(place), wrong);
     place.querySelector("input, textarea, select")?.removeAttribute("aria-invalid");
   }
+}
+
+// Of a group of fields it is said of the group.
+function told(place) {
+  return place.matches(".field") ? place.querySelector("input, textarea, select") : place;
 }
 
 // A rule that is broken is shown at its field, or at the nearest one around it.
 function mark(places, errors) {
   const all = [...places];
   let first = null;
-  for (const { pointer: told, detail } of errors) {
-    const pointer = told && decodeURIComponent(told);
+  for (const { pointer: named, detail } of errors) {
+    const pointer = named && decodeURIComponent(named);
     const fitting = all.filter((place) => pointer === place.dataset.pointer || pointer?.startsWith(`${place.dataset.pointer}/`));
     const place = fitting.sort((a, b) => b.dataset.pointer.length - a.dataset.pointer.length)[0];
     if (!place) continue;
     const rest = pointer === place.dataset.pointer ? "" : `${pointer.slice(place.dataset.pointer.length + 1)}: `;
     const own = place.querySelector("input, textarea, select");
     own?.setAttribute("aria-invalid", "true");
-    place.append(el("p", { class: "wrong" }, `${rest}${detail}`));
+    const wrong = el("p", { class: "wrong" }, `${rest}${detail}`);
+    describe(told(place), wrong);
+    place.append(wrong);
     for (let box = place.closest("details"); box; box = box.parentElement.closest("details")) box.open = true;
     first ??= own;
   }

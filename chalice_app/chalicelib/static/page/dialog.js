@@ -2,6 +2,14 @@
 
 import { button, el, fresh } from "./dom.js";
 
+const opened = []; // dialogs, the one on top last: each is a step in the browser's history
+const returning = []; // what waits until the step of a dialog that was closed is taken back
+
+addEventListener("popstate", () => {
+  if (returning.length) returning.shift()();
+  else opened.at(-1)?.left();
+});
+
 /**
  * Open a dialog with what `content(close)` returns, and wait until it is closed.
  * Returns what was given to `close`, or what `submit()` returns when Enter or its button is pressed.
@@ -10,8 +18,13 @@ export function open(title, content, submit = () => true) {
   return new Promise((resolve) => {
     const id = fresh("dialog");
     let answer = null;
+    let back = false;
     const close = (value) => {
       answer = value;
+      dialog.close();
+    };
+    const left = () => {
+      back = true;
       dialog.close();
     };
     const form = el("form", {
@@ -24,9 +37,16 @@ export function open(title, content, submit = () => true) {
       "aria-labelledby": id,
       close: () => {
         dialog.remove();
-        resolve(answer);
+        opened.splice(opened.indexOf(step), 1);
+        // The page may go elsewhere once this is answered, so its own step has to be gone by then.
+        if (back) return resolve(answer);
+        returning.push(() => resolve(answer));
+        return history.back();
       },
     }, form);
+    const step = { left };
+    opened.push(step);
+    history.pushState(null, "");
     document.body.append(dialog);
     dialog.showModal();
   });

@@ -52,3 +52,29 @@ export function redraw(element, facts, make) {
   element.signature = signature;
   put(element, make());
 }
+
+/**
+ * Make what an element holds like these, and keep its nodes where they are of the same sort: so
+ * focus, scroll and what was opened stay. What is made must not listen to events.
+ */
+export function renew(element, ...children) {
+  const made = there(children).map((child) => (child instanceof Node ? child : document.createTextNode(child)));
+  made.forEach((child, at) => {
+    const old = element.childNodes[at];
+    if (!old) element.append(child);
+    else if (old.nodeName === child.nodeName) liken(old, child);
+    else old.replaceWith(child);
+  });
+  while (element.childNodes.length > made.length) element.lastChild.remove();
+}
+
+function liken(old, made) {
+  if (!(made instanceof Element)) {
+    if (old.data !== made.data) old.data = made.data;
+    return;
+  }
+  // Whether details are open is the reader's affair.
+  for (const { name } of [...old.attributes]) if (name !== "open" && !made.hasAttribute(name)) old.removeAttribute(name);
+  for (const { name, value } of made.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  renew(old, ...made.childNodes);
+}

@@ -2,6 +2,7 @@
 
 import { button, el } from "./dom.js";
 import { open } from "./dialog.js";
+import { describe } from "./fields.js";
 
 const NAME = "tasks-key";
 let asked = null;
@@ -41,12 +42,16 @@ async function dialog(why) {
     spellcheck: "false",
     placeholder: "tk_…",
   });
+  const reason = el("p", {}, why);
+  const about = el("p", { class: "hint" }, "It stays in this tab and is gone when you close it. An operator makes " +
+    "keys with scripts/keys.sh; scripts/dev.sh --auth prints one when it starts.");
+  describe(input, reason);
+  describe(input, about);
   const given = await open("This service needs a key", (close) => [
-    el("p", {}, why),
+    reason,
     el("label", { for: "key" }, "API key"),
     input,
-    el("p", { class: "hint" }, "It stays in this tab and is gone when you close it. An operator makes " +
-      "keys with scripts/keys.sh; scripts/dev.sh --auth prints one when it starts."),
+    about,
     el("div", { class: "actions" },
       button("Not now", () => close(null)),
       el("button", { type: "submit", class: "main" }, "Use this key")),

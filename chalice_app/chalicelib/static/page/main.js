@@ -14,10 +14,12 @@ import { tasks } from "./tasks.js";
 const PAGES = { overview, tasks, task, new: create };
 const main = document.getElementById("main");
 const notice = document.getElementById("notice");
+const said = document.getElementById("said");
 
 let current = null;
 
-/** What a page is given: where it is shown, what tells it to end, and how it says what is wrong. */
+/** What a page is given: where it is shown, what tells it to end, how it says what is wrong, and what is
+ * to be read after it has ended. */
 function view() {
   const ended = new AbortController();
   return {
@@ -28,6 +30,7 @@ function view() {
       document.title = text ? `${text} - Tasks` : "Tasks";
     },
     failed: (error, wait) => warn(error, wait),
+    say,
   };
 }
 
@@ -36,6 +39,10 @@ function warn(error, wait) {
   const { title, text, advice } = told(error);
   put(notice, el("div", { class: "problem" }, el("strong", {}, title), " ", text, " ", advice,
     ` Trying again in ${duration(wait)}. `, button("Try now", wake)));
+}
+
+function say(...words) {
+  put(said, el("div", { class: "panel" }, words, " ", button("Close", () => put(said), { class: "plain" })));
 }
 
 function place() {

@@ -2,7 +2,7 @@
 
 import { call } from "./api.js";
 import { latency, throughput } from "./chart.js";
-import { el, put } from "./dom.js";
+import { el, put, redraw, renew } from "./dom.js";
 import { firstTask } from "./first.js";
 import { poll } from "./poll.js";
 import { link } from "./route.js";
@@ -24,28 +24,16 @@ export function overview(view) {
   const look = async () => {
     const { body } = await call("GET", "stats", { signal: view.signal });
     const none = STATUSES.every((status) => body.counts[status] === 0);
-    put(first, none ? firstTask() : null);
+    redraw(first, none, () => [none && firstTask()]);
     facts.hidden = none;
     charts.hidden = none;
-    update(counts, STATUSES.map((status) => count(status, body)));
-    put(facts, figures(body));
-    update(minutes, throughput(body));
-    update(times, latency(body));
+    renew(counts, STATUSES.map((status) => count(status, body)));
+    renew(facts, figures(body));
+    renew(minutes, throughput(body));
+    renew(times, latency(body));
     return EVERY;
   };
   poll(look, view.failed, view.signal);
-}
-
-// Whoever has a link in focus, or a table open, keeps it.
-function update(place, made) {
-  const inside = place.contains(document.activeElement);
-  const at = inside ? [...place.querySelectorAll("a, summary")].indexOf(document.activeElement) : -1;
-  const opened = [...place.querySelectorAll("details")].map((one) => one.open);
-  put(place, made);
-  place.querySelectorAll("details").forEach((one, number) => {
-    one.open = opened[number] ?? false;
-  });
-  place.querySelectorAll("a, summary")[at]?.focus({ preventScroll: true });
 }
 
 function count(status, { counts, count_limit: limit }) {

@@ -1,7 +1,8 @@
 // Makes fields from a JSON Schema; what it does not know becomes a field for JSON.
 
 import { button, el, put } from "./dom.js";
-import { field, json, text } from "./fields.js";
+import { isNumber, read } from "./exactly.js";
+import { describe, field, json, text } from "./fields.js";
 
 /** Make the fields of a payload: an `element`, and `value()`, undefined where nothing is given. */
 export function payload(schema, pointer) {
@@ -90,7 +91,9 @@ function number(name, label, schema, preset, about) {
   // What is no number is sent as it is: the service says what is wrong with it.
   const value = () => {
     const written = made.value()?.trim();
-    return written && Number.isFinite(Number(written)) ? Number(written) : written || undefined;
+    if (!written) return undefined;
+    if (isNumber(written)) return read(written);
+    return Number.isFinite(Number(written)) ? Number(written) : written;
   };
   return { ...made, value };
 }
@@ -115,11 +118,12 @@ function many(name, label, schema, place) {
     parts.pop();
     rows.lastElementChild?.remove();
   };
-  const element = el("fieldset", { "data-pointer": place.pointer }, el("legend", {}, label),
-    place.hint && el("p", { class: "hint" }, place.hint), rows,
+  const about = place.hint && el("p", { class: "hint" }, place.hint);
+  const element = el("fieldset", { "data-pointer": place.pointer }, el("legend", {}, label), about, rows,
     el("div", { class: "row" },
       button("Add one", () => add().element.querySelector("input, textarea, select")?.focus()),
       button("Remove the last", remove, { class: "plain" })));
+  if (about) describe(element, about);
   const value = () => {
     // An empty one keeps its place, so that the service can name it.
     const values = parts.map((one) => one.value() ?? null);
@@ -135,10 +139,11 @@ function object(name, label, schema, place) {
     pointer: `${place.pointer}/${key.replaceAll("~", "~0").replaceAll("/", "~1")}`,
     root: place.root, required: schema.required?.includes(key) ?? false,
   }));
+  const about = schema.description && el("p", { class: "hint lead" }, schema.description);
   const element = el(place.top ? "div" : "fieldset", { "data-pointer": place.pointer },
-    place.top ? null : el("legend", {}, label),
-    schema.description && el("p", { class: "hint lead" }, schema.description),
+    place.top ? null : el("legend", {}, label), about,
     parts.map((one) => one.element), parts.length ? null : el("p", { class: "hint" }, "It has no fields."));
+  if (about && !place.top) describe(element, about);
   const value = () => Object.fromEntries(
     parts.map((one, at) => [keys[at], one.value()]).filter(([, one]) => one !== undefined));
   return { name, element, value };

@@ -5,7 +5,7 @@ import { el, put, redraw } from "./dom.js";
 import { filters } from "./filters.js";
 import { firstTask } from "./first.js";
 import { poll, wake } from "./poll.js";
-import { retryMany } from "./retry.js";
+import { retrying } from "./retry.js";
 import { go, link } from "./route.js";
 import { badge, tags } from "./status.js";
 import { ago } from "./times.js";
@@ -25,8 +25,9 @@ export function tasks(view, { query: asked }) {
     el("thead", {}, el("tr", {}, head.map((name) => el("th", { scope: "col" }, name)))), body);
   const empty = el("div");
   const pages = el("nav", { class: "pages", "aria-label": "Pages of the list" });
-  const many = el("div");
-  put(view.main, el("h1", {}, "All tasks"), form.element, many, table, empty, pages);
+  const many = retrying(view, wake);
+  many.at(query);
+  put(view.main, el("h1", {}, "All tasks"), form.element, many.element, table, empty, pages);
   const rows = new Map();
   const look = async () => {
     const now = query;
@@ -37,7 +38,7 @@ export function tasks(view, { query: asked }) {
     table.hidden = items.length === 0;
     const more = next !== null;
     redraw(empty, items.length ? null : [now, more], () => [items.length ? null : nothing(now, more)]);
-    redraw(many, [now, items.length, more], () => [retryMany(now, items.length, more, wake, view.signal)]);
+    many.show(now, items.length, more);
     redraw(pages, [now, next], () => around(now, next));
     // What is older than a page does not change by new tasks.
     return now.cursor ? 4 * EVERY : EVERY;
@@ -46,6 +47,7 @@ export function tasks(view, { query: asked }) {
   return (changed) => {
     query = changed;
     form.show(query);
+    many.at(query);
     wake();
   };
 }

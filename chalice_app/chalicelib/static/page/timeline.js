@@ -1,7 +1,8 @@
 // Shows what happened to a task: as a picture to scale, and as a list that says all.
 
 import { el, fresh, svg } from "./dom.js";
-import { ago, clock, duration, exact, since } from "./times.js";
+import { ago, clocked, duration, since } from "./times.js";
+import { trace } from "./trace.js";
 
 const WIDTH = 1000;
 const LEAST = 12; // so that an attempt of a millisecond beside a wait of a minute can be seen
@@ -29,16 +30,16 @@ export function picture(pieces) {
     svg("svg", { viewBox: `0 0 ${WIDTH} 32`, preserveAspectRatio: "none", role: "img", "aria-labelledby": title },
       svg("title", { id: title }, `In order, and roughly to scale: ${told}.`), parts),
     el("p", { class: "ends" },
-      el("span", {}, clock(spans[0].from)),
+      el("span", {}, clocked(spans[0].from)),
       el("span", {}, `${duration(total)} in all`),
-      el("span", {}, spans.at(-1).to ? clock(spans.at(-1).to) : "now")));
+      el("span", {}, spans.at(-1).to ? clocked(spans.at(-1).to, spans[0].from) : "now")));
 }
 
 /** List them. */
 export function list(pieces) {
-  return el("ol", { class: "timeline" }, pieces.map((piece) =>
+  return el("ol", { class: "timeline" }, pieces.map((piece, at) =>
     el("li", { class: `${piece.sort} ${piece.look}` },
-      el("time", { class: "clock", datetime: piece.from, title: exact(piece.from) }, clock(piece.from)),
+      clocked(piece.from, pieces[at - 1]?.from),
       el("div", {}, el("p", { class: "head" }, headline(piece)), details(piece)))));
 }
 
@@ -49,7 +50,7 @@ function headline(piece) {
       if (piece.took === undefined) return [text, " ", ago(piece.from)];
       return [text, ` ${duration(piece.took)} after it was created`];
     case "wait":
-      if (piece.until) return [text, ", which comes ", ago(piece.until), ` (at ${clock(piece.until)})`];
+      if (piece.until) return [text, ", which comes ", ago(piece.until), " (at ", clocked(piece.until, piece.from), ")"];
       return piece.to ? [text, ` for ${duration(piece.seconds)}`] : [text, ", for ", since(piece.from), " so far"];
     default:
       return piece.to ? [text, ` after ${duration(piece.seconds)}`] : [text, ", for ", since(piece.from), " so far"];
@@ -62,7 +63,7 @@ function details({ attempt }) {
   const where = [
     ["Lambda request", attempt.request_id], ["SQS message", attempt.message_id],
     ["Received", attempt.receive_count && (attempt.receive_count === 1 ? "once" : `${attempt.receive_count} times`)],
-    ["Trace", attempt.trace_id],
+    ["Trace", attempt.trace_id && trace(attempt.trace_id)],
   ].filter(([, value]) => value);
   return [
     error && el("p", { class: "reason" },

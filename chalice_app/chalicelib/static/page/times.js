@@ -40,9 +40,16 @@ export function exact(iso) {
   return `${iso.replace("T", " ").replace(/Z$/, "")} UTC`;
 }
 
-/** Return the time of day in UTC, by the millisecond. */
-export function clock(iso) {
+// The time of day, by the millisecond.
+function clock(iso) {
   return iso.slice(11, 23);
+}
+
+/** Show the time of day; with its day, where that is another than that of `before`, or that is not given. */
+export function clocked(iso, before) {
+  const day = iso.slice(0, 10);
+  return el("time", { class: "clock", datetime: iso, title: exact(iso) },
+    day !== before?.slice(0, 10) && [el("span", { class: "day" }, day), " "], clock(iso));
 }
 
 function relative(iso) {

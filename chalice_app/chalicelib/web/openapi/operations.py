@@ -10,7 +10,6 @@ from chalicelib.schemas import Batch, Created, TaskPage, TaskView
 from chalicelib.web.call import media_types
 from chalicelib.web.headers import KEY_PATTERN, LONGEST_WAIT
 from chalicelib.web.openapi import refusals, schemas
-from chalicelib.web.pages import scripts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -130,9 +129,6 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
     named: list[dict[str, Any]] = [
         {"$ref": f"#/components/parameters/{name}"} for name, has in told.items() if has
     ]
-    if route.of_a_script:
-        schema = {"type": "string", "enum": [*scripts()]}
-        named.append({"name": "script", "in": "path", "required": True, "schema": schema})
     if operation and operation.takes and not route.has_body:
         return [*named, *schemas.parameters(operation.takes)]
     return named

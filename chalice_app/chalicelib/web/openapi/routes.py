@@ -57,11 +57,6 @@ class Route:
         return "{task_id}" in self.path
 
     @property
-    def of_a_script(self) -> bool:
-        """Whether the path names a script of a page."""
-        return "{script}" in self.path
-
-    @property
     def has_body(self) -> bool:
         """Whether the request has one."""
         return self.method != "GET" and self.operation is not None and bool(self.operation.takes)

@@ -1,4 +1,4 @@
-"""Holds requests to what only the service knows: the kinds that there are."""
+"""Takes new tasks in: holds them to their kinds, and gives them what their kinds ask for."""
 
 from __future__ import annotations
 
@@ -29,6 +29,12 @@ def check_new(registry: Registry, tasks: Sequence[NewTask], *, one: bool) -> Non
         _check_kind(registry, new.kind, new.payload, path, broken)
     if broken:
         raise broken.refusal()
+
+
+def stored(registry: Registry, new: NewTask) -> dict[str, Any]:
+    """Return what is stored of a new task, as JSON values."""
+    attempts = registry.policy_of(new.kind).attempts
+    return new.columns() | ({} if attempts is None else {"attempt_limit": attempts})
 
 
 def check_payload(registry: Registry, kind: str, payload: Any) -> None:

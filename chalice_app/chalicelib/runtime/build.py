@@ -1,9 +1,8 @@
-"""Builds the service from its parts; the only module that knows all of them."""
+"""Builds the service from its parts."""
 
 from __future__ import annotations
 
 import random
-import threading
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -12,18 +11,21 @@ from chalicelib.db import RDS_ROOTS, Address, Database, SecretAddress, TokenAddr
 from chalicelib.errors import StoreUnavailable
 from chalicelib.invocation import Invocations
 from chalicelib.metrics import Metrics
+from chalicelib.post import Post
 from chalicelib.queue import TaskQueue
+from chalicelib.runtime import aws
 from chalicelib.schemas import Health
-from chalicelib.service import AdminDesk, Diagnosis, KeyService, Post, TaskService
+from chalicelib.service import AdminDesk, Diagnosis, KeyService, TaskService
 from chalicelib.settings import Settings
 from chalicelib.store import ClientStore, HealthStore, KeyStore, Store
 from chalicelib.sweeper import Sweeper
-from chalicelib.worker import Alarm, Invocation, Worker
+from chalicelib.worker import Alarm, Bench, Invocation, Worker, margin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from chalicelib.registry import Context, Registry
+    from chalicelib.context import Context
+    from chalicelib.registry import Registry
     from chalicelib.task import Task
 
 
@@ -39,6 +41,7 @@ class Runtime:
     ) -> None:
         """Take the settings; a test may bring a queue or handlers of its own."""
         self.settings = settings
+        registry.check(settings.worker_timeout - margin(settings))
         self.metrics = _metrics(settings, registry)
         self.invocations = Invocations(self.metrics)
         self.database = Database(
@@ -46,16 +49,11 @@ class Runtime:
             connections=settings.database_connections,
             patience=settings.database_patience,
         )
-        query = tracing.traced(self.database.query, lambda name, /, **_: name)
-        run = tracing.traced(
-            Alarm(registry.run, settings).run, _kind, task_id=_id, kind=_kind, attempt=_attempt
-        )
-        run = tracing.linked(run, _trace)
-        self._query = query
+        query = self._query = tracing.traced(self.database.query, lambda name, /, **_: name)
         self._registry = registry
         self.store = Store(query, settings)
         self.queue = queue or TaskQueue(
-            _once(lambda: _new_sqs_client(settings)),
+            aws.once(lambda: aws.new_sqs_client(settings)),
             settings.queue_name,
             settings.dead_letter_queue_name,
             headers=tracing.outgoing,
@@ -63,8 +61,25 @@ class Runtime:
         self.post = Post(self.store, self.queue, settings)
         self.health = HealthStore(query, settings)
         self.admin = AdminDesk(KeyService(KeyStore(query)), Diagnosis(self.health))
-        self.worker = Worker(self.store, self.queue, run, settings)
+        self.worker = Worker(self.store, self.queue, self._bench(), settings)
         self.sweeper = Sweeper(self.store, self.queue, settings)
+
+    def _bench(self) -> Bench:
+        run = tracing.traced(
+            Alarm(self._registry.run, self.settings).run,
+            _kind,
+            task_id=_id,
+            kind=_kind,
+            attempt=_attempt,
+        )
+        return Bench(
+            registry=self._registry,
+            run=tracing.linked(run, _trace),
+            query=self._query,
+            transaction=self.database.transaction,
+            post=self.post,
+            client=aws.clients(self.settings.aws_region),
+        )
 
     def serve(self, authorization: str | None) -> TaskService:
         """Return the desk for whoever sent this header; raises Unauthorized."""
@@ -134,19 +149,19 @@ def _metrics(settings: Settings, registry: Registry) -> Metrics | None:
     return Metrics(settings.metrics_namespace, settings.metrics_stage, registry.kinds)
 
 
-def _kind(task: Task, context: Context) -> str:  # noqa: ARG001  (called like a handler)
+def _kind(task: Task, context: Context[Any]) -> str:  # noqa: ARG001  (called like a handler)
     return task.kind
 
 
-def _id(task: Task, context: Context) -> int:  # noqa: ARG001
+def _id(task: Task, context: Context[Any]) -> int:  # noqa: ARG001
     return task.id
 
 
-def _attempt(task: Task, context: Context) -> int:  # noqa: ARG001
+def _attempt(task: Task, context: Context[Any]) -> int:  # noqa: ARG001
     return task.attempts_spent
 
 
-def _trace(task: Task, context: Context) -> Mapping[str, str]:  # noqa: ARG001
+def _trace(task: Task, context: Context[Any]) -> Mapping[str, str]:  # noqa: ARG001
     return context.trace
 
 
@@ -157,69 +172,8 @@ def _remaining(context: Any) -> Callable[[], float]:
 def _address(settings: Settings) -> Address:
     roots = RDS_ROOTS if settings.database_tls == "rds" else settings.database_tls
     if settings.database_auth == "iam":
-        return TokenAddress(settings.database_url, roots, _signer(settings.aws_region))
+        return TokenAddress(settings.database_url, roots, aws.signer(settings.aws_region))
     arn = settings.database_secret_arn
     if not arn:
         return Address(settings.database_url, roots)
-    return SecretAddress(settings.database_url, roots, lambda: _read_secret(arn))
-
-
-def _read_secret(arn: str) -> str:
-    import boto3  # noqa: PLC0415  (only a process that has a secret pays for it)
-    from botocore.config import Config  # noqa: PLC0415
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
-
-    config = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 2})
-    try:
-        client = boto3.client("secretsmanager", region_name=arn.split(":")[3], config=config)
-        return str(client.get_secret_value(SecretId=arn)["SecretString"])
-    except (BotoCoreError, ClientError) as error:
-        raise StoreUnavailable("The database's password cannot be read.") from error
-
-
-def _signer(region: str) -> Callable[[str, int, str], str]:
-    client = _once(lambda: _new_rds_client(region))
-
-    def sign(host: str, port: int, user: str) -> str:
-        from botocore.exceptions import BotoCoreError  # noqa: PLC0415
-
-        try:
-            token = client().generate_db_auth_token(DBHostname=host, Port=port, DBUsername=user)
-        except BotoCoreError as error:
-            raise StoreUnavailable("There are no credentials for the database.") from error
-        return str(token)
-
-    return sign
-
-
-def _new_rds_client(region: str) -> Any:
-    import boto3  # noqa: PLC0415  (only a process that signs pays for it)
-
-    return boto3.client("rds", region_name=region)
-
-
-def _once(make: Callable[[], Any]) -> Callable[[], Any]:
-    lock = threading.Lock()
-    made: list[Any] = []
-
-    def client() -> Any:
-        with lock:  # boto3 builds clients on one thread at a time
-            if not made:
-                made.append(make())
-            return made[0]
-
-    return client
-
-
-def _new_sqs_client(settings: Settings) -> Any:
-    import boto3  # noqa: PLC0415  (130 ms that a worker without retries never pays)
-    from botocore.config import Config  # noqa: PLC0415
-
-    # Short: a client waits while a queue that is down is asked.
-    config = Config(
-        connect_timeout=0.4,
-        read_timeout=0.5,
-        retries={"total_max_attempts": 1},
-        max_pool_connections=50,
-    )
-    return boto3.client("sqs", region_name=settings.aws_region, config=config)
+    return SecretAddress(settings.database_url, roots, lambda: aws.read_secret(arn))
