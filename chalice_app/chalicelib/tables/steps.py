@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from chalicelib.errors import BadExpression, GiveUp
 from chalicelib.expressions import NUMBERS, compile_expression
@@ -47,7 +47,7 @@ class Filter(_Step):
 
 
 class Map(_Step):
-    """Adds columns, or replaces them; each expression sees those before it."""
+    """Adds columns, or replaces them; each expression sees the row as it was before the step."""
 
     map: dict[Column, Formula] = Field(min_length=1, max_length=100)
 
@@ -66,7 +66,23 @@ class Aggregate(_Step):
     by: list[Column] = Field(default=[], max_length=10)
 
 
-Step = Select | Filter | Map | Aggregate
+def _which(step: Any) -> str | None:
+    # Else a mistake in one is told as four, one for each step that it might have been.
+    keys = step.keys() if isinstance(step, dict) else type(step).model_fields.keys()
+    return next((name for name in ("select", "filter", "map", "aggregate") if name in keys), None)
+
+
+Step = Annotated[
+    Annotated[Select, Tag("select")]
+    | Annotated[Filter, Tag("filter")]
+    | Annotated[Map, Tag("map")]
+    | Annotated[Aggregate, Tag("aggregate")],
+    Discriminator(
+        _which,
+        custom_error_type="step",
+        custom_error_message="Step has to have one of select, filter, map, aggregate",
+    ),
+]
 
 
 def columns_after(steps: Sequence[Step], known: list[str] | None) -> list[str] | None:
@@ -81,9 +97,9 @@ def columns_after(steps: Sequence[Step], known: list[str] | None) -> list[str] |
             case Select():
                 known = list(step.select)
             case Map() if known is not None:
-                known = list(dict.fromkeys([*known, *step.map]))
+                known = list(dict.fromkeys([*known, *sorted(step.map)]))
             case Aggregate():
-                known = [*step.by, *step.aggregate]
+                known = [*step.by, *sorted(step.aggregate)]
             case _:
                 pass
     return known
@@ -96,12 +112,7 @@ def _read(step: Step) -> set[str]:
         case Filter():
             return set(compile_expression(step.filter).names)
         case Map():
-            read: set[str] = set()
-            made: set[str] = set()
-            for name, text in step.map.items():
-                read |= compile_expression(text).names - made
-                made.add(name)
-            return read
+            return {name for text in step.map.values() for name in compile_expression(text).names}
         case _:
             return {*step.by, *(total.of for total in step.aggregate.values() if total.of)}
 
@@ -135,16 +146,16 @@ def _after(step: Step, rows: Iterable[Row]) -> Iterator[Row]:
 
 
 def _mapped(step: Map, rows: Iterable[Row]) -> Iterator[Row]:
-    made = [(name, compile_expression(text)) for name, text in step.map.items()]
+    # By name: JSON in PostgreSQL keeps no order of keys.
+    made = [(name, compile_expression(text)) for name, text in sorted(step.map.items())]
     for row in rows:
-        for name, compute in made:
-            row[name] = compute(row)
+        row.update([(name, compute(row)) for name, compute in made])
         yield row
 
 
 def _gathered(step: Aggregate, rows: Iterable[Row]) -> Iterator[Row]:
     groups: dict[tuple[Any, ...], list[_Sum]] = {}
-    totals = list(step.aggregate.values())
+    names, totals = zip(*sorted(step.aggregate.items()), strict=True)
     for row in rows:
         key = tuple([_plain(row.get(name)) for name in step.by])
         group = groups.get(key)
@@ -157,7 +168,7 @@ def _gathered(step: Aggregate, rows: Iterable[Row]) -> Iterator[Row]:
     for key, group in groups.items():
         yield dict(zip(step.by, (value for _, value in key), strict=True)) | {
             name: found.told(total.function)
-            for (name, total), found in zip(step.aggregate.items(), group, strict=True)
+            for name, total, found in zip(names, totals, group, strict=True)
         }
 
 
