@@ -233,6 +233,10 @@ def test_too_many_groups_are_told(here: Attempt) -> None:
         ({"source": "a.txt"}, "source_format is needed"),
         ({"steps": [{"filter": "a ="}]}, "At character"),
         ({"steps": [{"drop": ["a"]}]}, "one of select, filter, map, aggregate"),
+        ({"steps": [3]}, "has to have one of"),
+        ({"steps": [None]}, "has to have one of"),
+        ({"steps": [["filter"]]}, "has to have one of"),
+        ({"steps": [{"filter": "true", "select": ["a"]}]}, "not permitted"),
         ({"steps": [{"filter": "true"}] * 21}, "at most 20"),
     ],
 )

@@ -68,7 +68,7 @@ class Aggregate(_Step):
 
 def _which(step: Any) -> str | None:
     # Else a mistake in one is told as four, one for each step that it might have been.
-    keys = step.keys() if isinstance(step, dict) else type(step).model_fields.keys()
+    keys = step if isinstance(step, dict) else getattr(type(step), "model_fields", ())
     return next((name for name in ("select", "filter", "map", "aggregate") if name in keys), None)
 
 
@@ -80,7 +80,7 @@ Step = Annotated[
     Discriminator(
         _which,
         custom_error_type="step",
-        custom_error_message="Step has to have one of select, filter, map, aggregate",
+        custom_error_message="has to have one of select, filter, map, aggregate",
     ),
 ]
 
