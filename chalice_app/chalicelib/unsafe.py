@@ -54,9 +54,8 @@ def _unsafe_database(settings: Any) -> Iterator[str]:
     if not url.scheme:
         yield "DATABASE_URL: is not a libpq URL"
         return
-    host = url.hostname
     told = parse_qs(url.query)
-    here = host in _HERE and not told.keys() & {"host", "hostaddr"}
+    here = url.hostname in _HERE and not told.keys() & {"host", "hostaddr"}
     if not here and (url.password or "password" in told):
         yield "DATABASE_URL: whoever may see the function sees the password; DATABASE_SECRET_ARN"
     by_token = settings.database_auth == "iam"

@@ -129,6 +129,17 @@ def test_a_file_without_rows_keeps_its_columns(here: Attempt) -> None:
     assert changed(here, SALES, {"filter": "false"}, total) == "n\r\n"
 
 
+def test_a_map_sees_the_row_as_it_was_in_whatever_order_its_keys_come(here: Attempt) -> None:
+    """PostgreSQL sorts the keys of an object."""
+    step = {"map": {"z": "day", "shop": "day", "day": "shop", "b": "1"}}
+    backwards = {"map": dict(reversed(step["map"].items()))}
+    assert changed(here, SALES, step).splitlines()[:2] == [
+        "day,shop,amount,b,z",
+        "north,1,10,1,1",
+    ]
+    assert changed(here, SALES, step) == changed(here, SALES, backwards)
+
+
 def test_groups_keep_values_of_different_types_apart(here: Attempt) -> None:
     rows = '{"a":1}\n{"a":1.5}\n{"a":"1"}\n{"a":true}\n{}\n{"a":null}\n\n{"a":1}\n'
     step = {"by": ["a"], "aggregate": {"n": {"function": "count"}}}
@@ -221,7 +232,13 @@ def test_too_many_groups_are_told(here: Attempt) -> None:
         ({"source": "../theirs/a.csv"}, "begins with a dot"),
         ({"source": "a.txt"}, "source_format is needed"),
         ({"steps": [{"filter": "a ="}]}, "At character"),
-        ({"steps": [{"drop": ["a"]}]}, "drop"),
+        ({"steps": [{"drop": ["a"]}]}, "not permitted"),
+        ({"steps": [{}]}, "one of select, filter, map, aggregate"),
+        ({"steps": [{"select": []}]}, "has to have one of"),
+        ({"steps": [{"filter": "true", "select": ["a"]}]}, "has to have one of"),
+        ({"steps": [{"filter": "true", "by": ["a"]}]}, "goes with aggregate"),
+        ({"steps": [3]}, "steps.0"),
+        ({"steps": [None]}, "steps.0"),
         ({"steps": [{"filter": "true"}] * 21}, "at most 20"),
     ],
 )

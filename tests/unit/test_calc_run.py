@@ -20,7 +20,7 @@ COLUMNS = {"price": [10, 20.5, None], "quantity": [2, 4, 1]}
 def test_each_expression_is_computed_for_each_row_and_added_up() -> None:
     asked = {
         "columns": COLUMNS,
-        "expressions": {"total": "price * quantity", "taxed": "round(total * 1.19, 2)"},
+        "expressions": {"taxed": "round(total * 1.19, 2)", "total": "price * quantity"},
         "percentiles": [0, 50, 99.5],
     }
     result = run("calc.run", asked)
@@ -71,6 +71,8 @@ def test_aggregates_are_those_of_pythons_statistics(values: list[float]) -> None
         ({"columns": {"a": [1], "b": []}}, "equally long"),
         ({"expressions": {}}, "at least 1"),
         ({"expressions": {"x": "y"}}, "'x' reads no column 'y'"),
+        ({"expressions": {"x": "x"}}, "'x' needs itself"),
+        ({"expressions": {"x": "y", "y": "x"}}, "needs itself"),
         ({"expressions": {"price": "1"}}, "the name of two things"),
         ({"expressions": {"x": "price +"}}, "At character 1: this cannot be read"),
         ({"expressions": {"x": "price.real"}}, "At character 1: this is no part"),

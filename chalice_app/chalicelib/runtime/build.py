@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import random
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from chalicelib import access, handlers, logs, migrations, tracing
+from chalicelib import access, handlers, migrations, tracing
 from chalicelib.db import RDS_ROOTS, Address, Database, SecretAddress, TokenAddress
 from chalicelib.errors import StoreUnavailable
 from chalicelib.invocation import Invocations
@@ -16,7 +14,6 @@ from chalicelib.queue import TaskQueue
 from chalicelib.runtime import aws
 from chalicelib.schemas import Health
 from chalicelib.service import AdminDesk, Diagnosis, KeyService, TaskService, WebhookDesk, callbacks
-from chalicelib.settings import Settings
 from chalicelib.store import ClientStore, HealthStore, KeyStore, Store
 from chalicelib.sweeper import Sweeper
 from chalicelib.worker import Alarm, Bench, Invocation, Worker, margin
@@ -26,6 +23,7 @@ if TYPE_CHECKING:
 
     from chalicelib.context import Context
     from chalicelib.registry import Registry
+    from chalicelib.settings import Settings
     from chalicelib.task import Task
 
 
@@ -115,33 +113,6 @@ class Runtime:
         if self.health.read_schema_version() < migrations.newest_version():
             raise StoreUnavailable("The database's schema is older than this code; migrate it.")
         return Health()
-
-
-@lru_cache(maxsize=1)
-def current() -> Runtime:
-    """Return the runtime of this process, built from the environment once."""
-    settings = Settings.from_env()
-    # A process restored from a snapshot would roll the same dice as all its copies: what was
-    # imported into the snapshot has one state, and this is the first that runs after it.
-    random.seed()
-    if settings.tracing != "off":
-        tracing.enable(settings.tracing, patience=settings.tracing_patience)
-    runtime = Runtime(settings)
-    logs.configure(settings.log_level, *([runtime.metrics] if runtime.metrics else []))
-    return runtime
-
-
-def observed(
-    event: Any, respond: Callable[[Any], Any], describe: Callable[[Any], tracing.Invocation]
-) -> Any:
-    """Return what ``respond`` answers to an event; that is one trace, and one invocation."""
-    runtime = current()  # which switches tracing on
-
-    def answer() -> Any:
-        with runtime.invocations.of(getattr(event, "lambda_context", None) or event.context):
-            return respond(event)
-
-    return tracing.observe(answer, lambda: describe(event))
 
 
 def _metrics(settings: Settings, registry: Registry) -> Metrics | None:
