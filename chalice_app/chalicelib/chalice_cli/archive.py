@@ -16,8 +16,8 @@ PROVIDED = frozenset(
     {"boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six.py", "urllib3"}
 )
 #: Parts of packages that nothing here asks for: pydantic's own past, its colours, pipelines and
-#: plugin for mypy, C that is compiled, X-Ray's patches of libraries that are not there, lists of what
-#: was installed.
+#: plugin for mypy, C that is compiled, X-Ray's patches of libraries that are not there, lists of
+#: what was installed.
 UNUSED = re.compile(
     r"pydantic/(v1/|mypy|color|experimental/pipeline)|[^/]+/(tests?/|test_cases)"
     r"|.*\.(pyi|c|h)$|[^/]+-stubs/"
