@@ -60,7 +60,7 @@ _LEVELS = {"WARNING": _YELLOW, "ERROR": _RED, "CRITICAL": _RED}
 _LONGEST = 200
 _HIDDEN = {
     *("time", "level", "event", "function", "request_id", "trace_id"),
-    *("task_id", "message_id", "lost_request_id", "method", "route", "_aws"),
+    *("lambda_request_id", "task_id", "message_id", "lost_request_id", "method", "route", "_aws"),
 }
 
 

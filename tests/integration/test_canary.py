@@ -235,7 +235,8 @@ def check(conversation: Conversation, capfd: pytest.CaptureFixture[str]) -> None
     documented = told()
     for line in map(json.loads, heard.lines):
         if line["event"] in documented and line["event"] != "metrics":
-            usual = {"time", "level", "event", "function", "request_id", "trace_id"}
+            usual = {"time", "level", "event", "function", "trace_id"}
+            usual |= {"request_id", "lambda_request_id"}
             assert line.keys() - usual <= documented[line["event"]][1], line
 
 
