@@ -173,7 +173,6 @@ def _committed(attempted: Attempted, runner: Runner, ran: Ran) -> Outcome:
         powers.commit()
     except Exception as error:  # noqa: BLE001  (psycopg2's own among them)
         ran.raised = error
-        powers.undo()
         return runner.judge(attempted.task, error)
     ran.enqueued = powers.follow_ups
     return attempted.outcome

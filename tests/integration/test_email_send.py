@@ -4,7 +4,7 @@ import email
 import email.policy
 import ssl
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,16 +12,15 @@ from aiosmtpd.controller import Controller
 from pydantic import ValidationError
 
 from chalicelib.errors import GiveUp, RetryLater
-from chalicelib.handlers.email_send import Email, send
+from chalicelib.handlers.email_send import Email
 from chalicelib.settings import Settings
-from tests.contexts import FakePowers, context
+from localdev import testing
 from tests.integration.tls import make_authority, make_certificate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from email.message import EmailMessage
 
-TASK: Any = None
 FROM = "Tasks <tasks@example.com>"
 
 
@@ -77,12 +76,10 @@ def mailbox() -> Iterator[Mailbox]:
 
 
 def run(url: str, *, client: Any = None, **payload: Any) -> Any:
-    powers = FakePowers()
-    vars(powers).update(client=lambda _service: client)
     usual: dict[str, Any] = {"to": ["ada@example.org"], "subject": "Hello", "text": "Hi."}
     settings = Settings(email_url=url, email_from=FROM if url else "")
-    made = replace(context(powers=powers), payload=Email(**usual | payload), settings=settings)
-    return send(TASK, made)
+    given: Any = {"settings": settings, "clients": {"sesv2": client}}
+    return testing.run("email.send", usual | payload, **given).result
 
 
 def test_an_email_arrives_as_it_was_written(mailbox: Mailbox) -> None:
