@@ -52,11 +52,10 @@ def send_mail(task, context):
 def resize_photo(task, context):
     """Make a photo smaller."""
     import time
-    seconds = float((task.payload or {}).get("seconds", 0))
-    while seconds > 0:
-        time.sleep(min(0.2, seconds))
-        seconds -= 0.2
-        context.heartbeat()
+    steps = round(5 * float((task.payload or {}).get("seconds", 0)))
+    for step in range(steps):
+        context.progress(100 * step / steps, f"row {step} of {steps}")
+        time.sleep(0.2)
     return {"width": 1280, "height": 853}
 
 @handler("shouts")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.browser.visit import focused, post, see, settled
+from tests.browser.visit import described, focused, post, see, serious, settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,17 +45,12 @@ PLACES = ["overview", "list", "failed", "nothing", "failed task", "waiting task"
 def test_axe_finds_nothing_serious(
     visit: Callable[..., Visit], places: dict[str, tuple[str, str]], place: str, scheme: str
 ) -> None:
-    from axe_playwright_python.sync_playwright import Axe
-
     path, text = places[place]
     page = visit(path, color_scheme=scheme).page
     see(page, text)
     for summary in page.locator("summary").all():
         summary.click()
-    found = Axe().run(page).response["violations"]
-    serious = [one for one in found if one["impact"] in {"serious", "critical"}]
-    told = [(one["id"], [node["html"] for node in one["nodes"]]) for one in serious]
-    assert told == []
+    assert serious(page) == []
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -111,6 +106,56 @@ _WHERE = f"""() => {{
 }}"""
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious_while_a_dialog_is_open(
+    shop: Stack, visit: Callable[..., Visit], scheme: str
+) -> None:
+    waiting, failed = (
+        shop.call("GET", f"/tasks?{which}&limit=1")[1]["items"][0]["id"]
+        for which in ("tag=later", "status=failed")
+    )
+    page = visit("", color_scheme=scheme).page
+    for path, opener in (
+        ("tasks?status=failed", "Try all failed ones again"),
+        (f"tasks/{waiting}", "Cancel"),
+        (f"tasks/{failed}", "Try again"),
+        (f"tasks/{failed}", "Delete"),
+    ):
+        page.evaluate("path => { location.hash = `#/${path}`; }", path)
+        page.get_by_role("button", name=opener).click()
+        page.get_by_role("dialog").wait_for()
+        assert (opener, serious(page)) == (opener, [])
+        page.keyboard.press("Escape")
+        page.get_by_role("dialog").wait_for(state="detached")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious_while_a_key_is_asked_for(
+    guarded: Stack, visit_to: Callable[..., Visit], scheme: str
+) -> None:
+    page = visit_to(guarded, color_scheme=scheme).page
+    described(page.get_by_label("API key"), "Send a valid key.* scripts/keys.sh")
+    assert serious(page) == []
+
+
+def test_the_way_back_closes_a_dialog_and_leaves_nothing_behind(
+    visit: Callable[..., Visit],
+) -> None:
+    page = visit("").page
+    page.locator(".count.failed").click()
+    opener = page.get_by_role("button", name="Try all failed ones again")
+    opener.click()
+    page.get_by_role("dialog").wait_for()
+    page.go_back()
+    page.get_by_role("dialog").wait_for(state="detached")
+    assert page.url.endswith("#/tasks?status=failed")
+    opener.click()
+    page.get_by_role("button", name="Leave it").click()
+    page.get_by_role("dialog").wait_for(state="detached")
+    page.go_back()
+    page.get_by_role("heading", name="Overview").wait_for()
+
+
 def test_escape_closes_a_dialog_and_the_focus_returns(visit: Callable[..., Visit]) -> None:
     page = visit("#/tasks?status=failed&text=invoice").page
     button = page.get_by_role("button", name="Try all failed ones again")
@@ -143,6 +188,20 @@ def test_a_chart_is_a_picture_with_words_and_a_table(visit: Callable[..., Visit]
     rows = page.get_by_role("region", name="Each minute, in numbers").locator("tbody tr")
     assert rows.count() >= 1
     assert rows.first.locator("td").count() == 3
+
+
+def test_what_is_too_much_to_count_is_not_told_as_nothing(visit: Callable[..., Visit]) -> None:
+    page = visit("docs/viewer.js").page
+
+    def uncounted(route: Any) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, json=answer.json() | {"throughput": []})
+
+    page.route("**/stats", uncounted)
+    page.goto(page.url.removesuffix("docs/viewer.js"))
+    see(page, "There are too many to count")
+    assert page.get_by_text("0 created").count() == 0
+    assert page.get_by_role("img", name="In the last").count() == 0
 
 
 def test_a_time_is_exact_in_utc_where_it_is_pointed_at(

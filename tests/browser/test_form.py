@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.browser.visit import post, refusal, see
+from tests.browser.visit import described, post, refusal, see
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,6 +100,25 @@ def test_a_broken_rule_is_shown_at_its_field(visit: Callable[..., Visit]) -> Non
     assert told["#/payload/address/street"] == "is required"
     assert page.get_by_label("Number").get_attribute("aria-invalid") == "true"
     assert page.evaluate("document.activeElement === document.querySelector('[aria-invalid]')")
+
+
+def test_a_broken_rule_is_read_out_with_its_field_until_it_is_mended(
+    visit: Callable[..., Visit],
+) -> None:
+    page = visit("#/new?kind=import_order").page
+    page.get_by_label("Title").fill("Import badly")
+    number = page.get_by_label("Number")
+    number.fill("none")
+    page.get_by_role("button", name="Fill it in").click()
+    submit(page)
+    described(number, "^As printed on the invoice . at least 1 .*integer")
+    described(page.get_by_label("Street"), "^is required$")
+    number.fill("7")
+    page.get_by_label("Street").fill("Main Street 1")
+    submit(page)
+    described(page.get_by_label("City"), "^is required$")
+    described(page.get_by_label("Street"), "^$")
+    described(number, "^As printed on the invoice . at least 1$")
 
 
 def test_what_is_no_json_is_told_at_its_field_and_not_sent(visit: Callable[..., Visit]) -> None:

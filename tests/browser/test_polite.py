@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 
-from tests.browser.visit import post, refusal, see
+from tests.browser.visit import focused, post, refusal, see
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,6 +71,39 @@ def test_counts_are_alive_and_rest_while_nobody_looks(
     page.evaluate(HIDE.format("false"))
     run(visitor, 1)
     assert looks(visitor) == asked + 1
+
+
+def test_the_page_is_opened_with_three_files_and_one_look(timed: Callable[[str], Visit]) -> None:
+    visitor = timed("")
+    see(visitor.page, "How long tasks take")
+    asked = [urlsplit(one.url).path for one in visitor.requests if one.url.startswith(visitor.url)]
+    assert sorted(asked) == ["/", "/page.css", "/page.js", "/stats"]
+
+
+def test_a_table_that_is_read_stays_where_it_is_while_its_numbers_change(
+    timed: Callable[[str], Visit],
+) -> None:
+    visitor = timed("docs/viewer.js")
+    page = visitor.page
+
+    def busy(route: Any) -> None:
+        answer = route.fetch()
+        told = answer.json()
+        for minute in told["throughput"]:
+            minute["created"] = 100 + looks(visitor)
+        route.fulfill(response=answer, json=told)
+
+    page.route("**/stats", busy)
+    visitor.open()
+    page.get_by_text("As a table").click()
+    table = page.get_by_role("region", name="Each minute, in numbers")
+    table.focus()
+    table.evaluate("one => { one.scrollTop = 200; }")
+    assert "101" in table.inner_text()
+    run(visitor, 7)
+    assert "102" in table.inner_text()
+    focused(table)
+    assert table.evaluate("one => one.scrollTop") == 200
 
 
 def test_a_service_that_is_away_is_asked_ever_more_rarely_and_found_again(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -75,6 +76,25 @@ def focused(found: Any) -> None:
     from playwright.sync_api import expect
 
     expect(found).to_be_focused()
+
+
+def described(found: Any, words: str) -> None:
+    """Wait until a screen reader says such words with an element, after its name."""
+    from playwright.sync_api import expect
+
+    expect(found).to_have_accessible_description(re.compile(words))
+
+
+def serious(page: Any) -> list[Any]:
+    """Return what axe finds that keeps somebody out: the rule, and who breaks it."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page).response["violations"]
+    return [
+        (one["id"], [node["html"] for node in one["nodes"]])
+        for one in found
+        if one["impact"] in {"serious", "critical"}
+    ]
 
 
 def post(stack: Stack, title: str, **fields: Any) -> int:

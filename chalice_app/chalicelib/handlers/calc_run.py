@@ -89,7 +89,7 @@ class Calculation(BaseModel):
 
 
 @handler("calc.run", payload=Calculation)
-def calculate(task: Task, context: Context[Calculation]) -> dict[str, Any]:  # noqa: ARG001
+def calculate(task: Task, context: Context[Calculation]) -> dict[str, Any]:
     """Return the results by expression, in the order of the rows, and their aggregates."""
     asked = context.payload
     rows = asked.table()
