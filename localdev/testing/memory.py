@@ -93,6 +93,7 @@ class Memory:
             unique_key=columns.get("unique_key"),
             callback_url=columns.get("callback_url"),
             progress=None,
+            trace_id=None,
             tags=columns["tags"],
         )
         return Row(task, due)
