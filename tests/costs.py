@@ -17,11 +17,12 @@ GB = 1e9
 SIZES = {"10 thousand": 1e4, "1 million": 1e6, "100 million": 1e8}
 #: By the first cell of its head, what a table is.
 PRICES, TASK, MONTH = "price", "a task takes", "a month, or one of it, takes"
-IDLE, BESIDE, DEAR, OPTIONS = (
+IDLE, BESIDE, DEAR, OPTIONS, LOOKS = (
     "idle",
     "beside it",
     "dollars per million tasks",
     "what moves the bill",
+    "the page, a thousand times",
 )
 
 Figures = dict[str, float]
@@ -117,6 +118,19 @@ class Bill:
         """The three lines that Lambda itself writes for each invocation."""
         return self.logs(count * self.month["bytes of log by Lambda, an invocation"], 3 * count)
 
+    def look(self, seconds: float | None = None) -> float:
+        """One request that reads, X-Ray apart; a short one if no ``seconds`` are given."""
+        if seconds is None:
+            seconds = self.task[self.ways[0]]["seconds of the API (assumed)"]
+        size = self.month["bytes of log by the service, a look"]
+        return (
+            self.price["API Gateway REST, million requests"] / MILLION
+            + self.invocations(1)
+            + self.seconds(seconds)
+            + self.logs(size, self.month["lines of log by the service, a look"])
+            + self.invocation_logs(1)
+        )
+
     def traced(self, count: float) -> float:
         """So many of a month's events, spread evenly, are traced: one a second, and a share."""
         seconds = self.month["hours"] * 3600
@@ -195,6 +209,8 @@ def expected(text: str) -> Iterator[tuple[str, str, list[str]]]:
         yield DEAR, name, cells
     for name, amount in _options(bill).items():
         yield OPTIONS, name, [dollars(amount)]
+    for name, amount in _looks(bill).items():
+        yield LOOKS, name, [dollars(amount)]
 
 
 def _beside(bill: Bill) -> Figures:
@@ -247,12 +263,6 @@ def _options(bill: Bill) -> Figures:
     def each(way: str) -> float:
         return sum(bill.marginal(way, short).values())
 
-    takes = bill.task[alone]
-    look = (
-        bill.price["API Gateway REST, million requests"] / MILLION
-        + bill.invocations(1)
-        + bill.invocation_logs(1)
-    )
     return {
         "`POST /tasks/batch` of a hundred instead of a hundred `POST /tasks`": -MILLION
         * (each(alone) - each(hundred)),
@@ -268,10 +278,28 @@ def _options(bill: Bill) -> Figures:
         * bill.metric_lines(alone)
         - bill.metrics(bill.month["metrics in a month with one kind"]),
         "no tracing, at a million tasks a month one by one": -bill.xray(MILLION, alone),
-        "a million `GET /tasks/{id}`": MILLION
-        * (look + bill.seconds(takes["seconds of the API (assumed)"])),
+        "a million `GET /tasks/{id}`": MILLION * bill.look(),
         "a million waits of 20 s (`Prefer: wait=20`)": MILLION
-        * (look + bill.seconds(bill.month["seconds of a long wait"])),
+        * bill.look(bill.month["seconds of a long wait"]),
+        "each second of a million waits": MILLION * bill.seconds(1),
+    }
+
+
+def _looks(bill: Bill) -> Figures:
+    # One person's looks are fewer than one a second, so each may be traced.
+    look, trace = bill.look(), bill.traces(1)
+    stats = look + trace + bill.sqs(bill.month["SQS requests of `GET /stats`, at most"])
+    hourly = bill.month["looks of the page in an hour, at most"]
+    held = bill.month["seconds of a long wait"]
+    files = bill.month["files of the page"]
+    return {
+        "it is opened": 1000 * (files * (look + trace) + stats),
+        "the overview stays in sight for an hour": 1000 * hourly * stats,
+        "the list stays in sight for an hour": 1000 * hourly * (look + trace),
+        "a task that is being worked stays in sight for an hour": 1000
+        * 3600
+        / held
+        * (bill.look(held) + trace),
     }
 
 
@@ -285,7 +313,7 @@ def stale(text: str) -> list[str]:
         if held[table].rows.get(name, [])[: len(cells)] != cells
     ]
     known = {(table, name) for table, name, _ in told}
-    for table in (IDLE, BESIDE, DEAR, OPTIONS):
+    for table in (IDLE, BESIDE, DEAR, OPTIONS, LOOKS):
         wrong += [
             f"not computed: {name}" for name in held[table].rows if (table, name) not in known
         ]

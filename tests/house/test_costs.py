@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from chalicelib.settings import Settings
-from tests.costs import DEAR, IDLE, MONTH, PAGE, PRICES, TASK, Bill, number, stale, tables
+from tests.costs import DEAR, IDLE, LOOKS, MONTH, PAGE, PRICES, TASK, Bill, number, stale, tables
 from tests.packages import configuration
 from tests.tree import ROOT
 
@@ -61,7 +61,7 @@ def test_a_changed_price_or_quantity_leaves_a_stale_figure(
     assert stale(with_cell(table, name, place, f"{3 * value:.12f}"))
 
 
-@pytest.mark.parametrize("table", [IDLE, DEAR])
+@pytest.mark.parametrize("table", [IDLE, DEAR, LOOKS])
 def test_a_figure_that_was_changed_by_hand_is_noticed(table: str) -> None:
     for name, cells in HELD[table].rows.items():
         for place in range(len(cells)):
@@ -97,6 +97,25 @@ def test_the_quantities_are_those_of_the_template_and_the_settings() -> None:
     assert ten[batch] == hundred[batch] == 1 / settings.batch_size
     for takes in (alone, ten, hundred):
         assert takes["SQS: requests by the mapping"] == pytest.approx(2 * takes[batch])
+
+
+def test_the_page_asks_as_often_as_is_paid_for() -> None:
+    folder = ROOT / "chalice_app" / "chalicelib" / "static" / "page"
+    told = {
+        (name, constant): int(found)
+        for name in ("overview", "tasks", "task")
+        for constant, found in re.findall(
+            r"^const (EVERY|HOLD) = (\d+);",
+            (folder / f"{name}.js").read_text("utf-8"),
+            re.MULTILINE,
+        )
+    }
+    every = 3600 / BILL.month["looks of the page in an hour, at most"]
+    held = BILL.month["seconds of a long wait"]
+    assert told == {("overview", "EVERY"): every, ("tasks", "EVERY"): every, ("task", "HOLD"): held}
+    page = (folder / "index.html").read_text("utf-8")
+    loaded = re.findall(r'<(?:link|script)[^>]* (?:href|src)="\{root\}/', page)
+    assert BILL.month["files of the page"] == 1 + len(loaded)
 
 
 def test_maximum_concurrency_is_set_so_five_pollers_never_become_two() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 import app as front_door
 from chalicelib.queue import TaskQueue
-from chalicelib.schemas import NewBatch, NewTask
+from chalicelib.schemas import NewBatch, NewTask, StatsQuery
 from tests.costs import PAGE, Bill
 from tests.fakes import FakeContext
 
@@ -151,6 +151,23 @@ def test_an_idle_tick_writes_as_much_as_is_paid_for(logged: Logged) -> None:
     lines, size = map(sum, zip(*(logged.sizes(metrics=one) for one in (True, False)), strict=True))
     assert lines == BILL.month["lines of log by the sweeper, a tick"]
     assert size == pytest.approx(BILL.month["bytes of log by the sweeper, a tick"], rel=ABOUT)
+
+
+@pytest.mark.parametrize("path", ["/tasks/{}", "/stats"])
+def test_a_look_writes_as_much_as_is_paid_for(logged: Logged, path: str) -> None:
+    number = logged.api.table.arrange("completed")
+    assert logged.api.get(path.format(number)).status_code == 200
+    assert logged.sizes(metrics=True) == (0, 0)
+    lines, size = logged.sizes(metrics=False)
+    assert lines == BILL.month["lines of log by the service, a look"]
+    assert size == pytest.approx(BILL.month["bytes of log by the service, a look"], rel=ABOUT)
+
+
+def test_statistics_with_the_queues_ask_sqs_as_often_as_is_paid_for(
+    on_sqs: World, asked: Counter[str]
+) -> None:
+    assert on_sqs.service.stats(StatsQuery()).queue
+    assert asked.total() == BILL.month["SQS requests of `GET /stats`, at most"]
 
 
 @pytest.mark.parametrize(("way", "tasks", "at_once"), WAYS)
