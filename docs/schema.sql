@@ -6,20 +6,21 @@ CREATE FUNCTION public.add_tasks(tenant text, ids bigint[], items jsonb, attempt
 begin
     return query
     insert into tasks (id, tenant, kind, title, description, payload, attempt_limit, expires_at,
-                       tags, unique_key, unique_scope, run_at, dispatch_after)
+                       tags, unique_key, unique_scope, callback_url, run_at, dispatch_after)
         overriding system value
     select ids[w.number], add_tasks.tenant, w.kind, w.title, w.description, w.payload,
            coalesce(w.attempt_limit, attempts), w.expires_at,
-           array(select jsonb_array_elements_text(w.tags)), w.unique_key, w.unique_scope, due.run_at,
+           array(select jsonb_array_elements_text(w.tags)), w.unique_key, w.unique_scope,
+           w.callback_url, due.run_at,
            case when due.run_at <= now() + make_interval(secs => ahead)
                 then due.run_at + make_interval(secs => grace)
                 else due.run_at - make_interval(secs => ahead) end
       from rows from (jsonb_to_recordset(items) as (
                kind text, title text, description text, payload jsonb, run_at timestamptz,
                delay float8, expires_at timestamptz, tags jsonb, unique_key text,
-               unique_scope text, attempt_limit integer)) with ordinality
+               unique_scope text, attempt_limit integer, callback_url text)) with ordinality
            as w (kind, title, description, payload, run_at, delay, expires_at, tags, unique_key,
-                 unique_scope, attempt_limit, number)
+                 unique_scope, attempt_limit, callback_url, number)
            cross join lateral (select greatest(now(), coalesce(
                w.run_at, now() + make_interval(secs => coalesce(w.delay, 0)))) as run_at) as due
      order by w.unique_key  -- so that two batches never wait for each other
@@ -114,6 +115,7 @@ CREATE TABLE public.tasks (
     unique_scope text,
     progress jsonb,
     steps jsonb,
+    callback_url text,
     CONSTRAINT attempts_within_limit CHECK (((attempt >= 0) AND (attempt <= attempt_limit))),
     CONSTRAINT cancelled_was_asked_for CHECK (((status <> 'cancelled'::text) OR (cancel_requested_at IS NOT NULL))),
     CONSTRAINT completed_and_pending_have_no_error CHECK (((status <> ALL (ARRAY['completed'::text, 'pending'::text])) OR (error IS NULL))),
@@ -135,6 +137,8 @@ WITH (fillfactor='70', autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_
 COMMENT ON COLUMN public.tasks.progress IS 'How far the work is, as its handler last told: {"percent", "note"}.';
 
 COMMENT ON COLUMN public.tasks.steps IS 'What attempts have done that later ones need not do again: values by the names of steps.';
+
+COMMENT ON COLUMN public.tasks.callback_url IS 'Who is told, by a task of the kind webhook.deliver, each time this one becomes final.';
 
 CREATE FUNCTION public.attempt_record(task public.tasks, outcome text, error jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -304,6 +308,41 @@ CREATE FUNCTION public.fits(task public.tasks, status text, kind text, created_a
 
 COMMENT ON FUNCTION public.fits(task public.tasks, status text, kind text, created_after timestamp with time zone, created_before timestamp with time zone) IS 'Whether a task is what a client asks for; null asks for any. Like bears it dissolves in the statement that calls it, before that is planned.';
 
+CREATE FUNCTION public.make_webhook() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+declare
+    -- What a result may take in a webhook, in bytes; receivers read longer ones where they are.
+    most constant integer := 64 * 1024;
+    large constant boolean := coalesce(octet_length(new.result::text) > most, false);
+begin
+    insert into tasks (tenant, kind, title, payload, attempt_limit, dispatch_after)
+    values (new.tenant, 'webhook.deliver', format('Webhook: task %s is %s', new.id, new.status),
+            jsonb_build_object(
+                'url', new.callback_url,
+                'type', 'task.' || new.status,
+                'timestamp', shown(new.finished_at),
+                'data', jsonb_build_object(
+                    'id', new.id, 'kind', new.kind, 'title', new.title, 'status', new.status,
+                    'result', case when not large then new.result end, 'result_left_out', large,
+                    'error', new.error, 'tags', new.tags,
+                    'attempt', new.attempt - new.release_count,
+                    'created_at', shown(new.created_at), 'started_at', shown(new.started_at),
+                    'finished_at', shown(new.finished_at),
+                    'links', jsonb_build_object('self', '/tasks/' || new.id))),
+            15, '-infinity');
+    return null;
+end
+$$;
+
+COMMENT ON FUNCTION public.make_webhook() IS 'Makes the task that tells of another''s end, known to have no message. 15 attempts are those of the handler.';
+
+CREATE FUNCTION public.shown(moment timestamp with time zone) RETURNS text
+    LANGUAGE sql STABLE
+    RETURN to_char((moment AT TIME ZONE 'utc'::text), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'::text);
+
+COMMENT ON FUNCTION public.shown(moment timestamp with time zone) IS 'A time as clients are shown it.';
+
 CREATE FUNCTION public.terms(tenant text, tags text[], title text) RETURNS tsvector
     LANGUAGE sql IMMUTABLE
     RETURN array_to_tsvector((ARRAY(SELECT ((terms.tenant || '#'::text) || tag.tag) FROM unnest(terms.tags) tag(tag)) || ARRAY(SELECT ((terms.tenant || ' '::text) || word.lexeme) FROM unnest(to_tsvector('simple'::regconfig, public.plain(terms.title))) word(lexeme, positions, weights))));
@@ -425,3 +464,5 @@ CREATE INDEX tasks_to_dispatch ON public.tasks USING btree (dispatch_after) WHER
 CREATE UNIQUE INDEX tasks_unique ON public.tasks USING btree (tenant, unique_key) WHERE ((unique_key IS NOT NULL) AND ((unique_scope = 'forever'::text) OR (status = ANY (ARRAY['pending'::text, 'processing'::text, 'retrying'::text]))));
 
 CREATE INDEX tasks_waiting ON public.tasks USING btree (tenant, run_at) WHERE (status = ANY (ARRAY['pending'::text, 'retrying'::text]));
+
+CREATE TRIGGER webhook AFTER UPDATE ON public.tasks FOR EACH ROW WHEN (((new.callback_url IS NOT NULL) AND (new.status = ANY (ARRAY['completed'::text, 'failed'::text, 'cancelled'::text])) AND (old.status <> ALL (ARRAY['completed'::text, 'failed'::text, 'cancelled'::text])))) EXECUTE FUNCTION public.make_webhook();

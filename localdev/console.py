@@ -37,6 +37,7 @@ _KNOWN = {
     "task_deleted": ("-", _GREY, "deleted"),
     "task_resent": ("→", _YELLOW, "sent again"),
     "message_unreadable": ("?", _RED, "message is unreadable; left for the dead-letter queue"),
+    "effects_undone": ("!", _RED, "its effects could not be committed; nothing of them happened"),
     "results_lost": ("!", _RED, "results not stored; their tasks will be tried again"),
     "batch_kept": ("!", _RED, "batch kept for later: the database could not be reached"),
     "not_marked_unsent": ("!", _YELLOW, "tasks not marked; they are sent again later"),
@@ -59,7 +60,7 @@ _LEVELS = {"WARNING": _YELLOW, "ERROR": _RED, "CRITICAL": _RED}
 _LONGEST = 200
 _HIDDEN = {
     *("time", "level", "event", "function", "request_id", "trace_id"),
-    *("task_id", "message_id", "lost_request_id", "method", "route", "_aws"),
+    *("lambda_request_id", "task_id", "message_id", "lost_request_id", "method", "route", "_aws"),
 }
 
 

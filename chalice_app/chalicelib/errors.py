@@ -26,6 +26,8 @@ ServiceError
 ├── DuplicateHandler        two handlers claim one kind
 ├── InvalidPolicy           a handler is registered with what cannot be
 ├── UnknownKind             no handler for this kind
+├── OutboundRefused         a URL that leads where no request of ours may go
+├── OutboundFailed          no whole answer from a foreign host
 ├── InvalidSettings
 └── MigrationRefused        the database's history is not ours
 
@@ -164,6 +166,14 @@ class InvalidPolicy(ServiceError):
 
 class UnknownKind(ServiceError):
     """No handler is registered for this kind."""
+
+
+class OutboundRefused(ServiceError):
+    """No request may go to this address; it is the end of a sentence about the URL."""
+
+
+class OutboundFailed(ServiceError):
+    """The host gave no whole answer."""
 
 
 class InvalidSettings(ServiceError):

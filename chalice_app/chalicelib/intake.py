@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from chalicelib.errors import OutboundRefused
+from chalicelib.outbound import check_url
 from chalicelib.schemas.rules import Broken, pointer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from chalicelib.outbound import Exempt
     from chalicelib.registry import Registry
     from chalicelib.schemas import NewTask
 
@@ -27,6 +30,27 @@ def check_new(registry: Registry, tasks: Sequence[NewTask], *, one: bool) -> Non
     for number, new in enumerate(tasks):
         path: Path = () if one else ("tasks", number)
         _check_kind(registry, new.kind, new.payload, path, broken)
+    if broken:
+        raise broken.refusal()
+
+
+def check_callbacks(tasks: Sequence[NewTask], exempt: Exempt | None, *, one: bool) -> None:
+    """Raise an InvalidRequest that names each callback_url which is never to be asked.
+
+    That is any, if ``exempt`` is None: nothing is there to sign webhooks by.
+    """
+    broken = Broken()
+    for number, url in enumerate(new.callback_url for new in tasks):
+        if url is None:
+            continue
+        place = pointer((() if one else ("tasks", number)) + ("callback_url",))
+        if exempt is None:
+            broken.add(place, "cannot be taken: no WEBHOOK_SECRETS are set in this service")
+            continue
+        try:
+            check_url(url, exempt)
+        except OutboundRefused as error:
+            broken.add(place, str(error))
     if broken:
         raise broken.refusal()
 

@@ -52,6 +52,11 @@ class Post:
         except QueueUnavailable as error:
             self._mark(error)
 
+    def send_unsent(self, limit: int) -> None:
+        """Send up to so many that are known to have no message, as the sweeper will otherwise."""
+        with contextlib.suppress(StoreUnavailable):
+            self.send(self._store.dispatch_tasks(unsent=True, limit=limit))
+
     def depths(self) -> Depths:
         """Return about how many messages there are; null where SQS does not tell."""
         try:

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from urllib.parse import unquote
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from chalicelib.errors import InvalidSettings
-from chalicelib.unsafe import parts, unsafe
+from chalicelib.unsafe import check_exemptions, explained, parts, unsafe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DAY = 24 * 60 * 60
+_SECRET_ARN = r"^(arn:[^:]+:secretsmanager:[^\s]+)?$"  # noqa: S105  (no password)
+_SENDER = r"^([^\x00-\x1f<>@]*<[^\s<>@]+@[^\s<>@]+>|[^\s<>@]+@[^\s<>@]+)?$"
 SMALL_BATCH = 10
 _FUNCTION = "AWS_LAMBDA_FUNCTION_NAME"
 #: Where Lambda puts the tracing header of each invocation.
@@ -33,7 +43,7 @@ class Settings(BaseModel):
     )
     database_secret_arn: str = Field(
         "",
-        pattern=r"^(arn:[^:]+:secretsmanager:[^\s]+)?$",
+        pattern=_SECRET_ARN,
         description="The whole ARN of the secret, in RDS's form, with the database's user and "
         "password; what it says wins over `DATABASE_URL`.",
     )
@@ -127,6 +137,23 @@ class Settings(BaseModel):
         description="`report` only where the mapping has ReportBatchItemFailures; `delete` is "
         "right with any mapping: the worker deletes what is done and raises for the rest.",
     )
+    outbound_allow: Annotated[str, AfterValidator(check_exemptions)] = Field(
+        "", description="Hosts and networks of your own that tasks may ask, with commas between."
+    )
+    webhook_secrets: str = Field(
+        "",
+        pattern=r"^([!-+\--~]{32,200}(,[!-+\--~]{32,200})?)?$",
+        description="What webhooks are signed by; while it is changed two, the new one first.",
+    )
+    webhook_secrets_arn: str = Field(
+        "",
+        pattern=_SECRET_ARN,
+        description="A secret that holds `WEBHOOK_SECRETS`, by its whole ARN.",
+    )
+    email_url: str = Field(
+        "", pattern=r"^(ses:|smtps?://\S+)?$", description="Where e-mail is handed over."
+    )
+    email_from: str = Field("", pattern=_SENDER, description="Who e-mail is from.")
     files: str = Field(
         "",
         pattern=r"^(s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9_.=-]{1,99}){0,5}/?|/.*)?$",
@@ -204,7 +231,7 @@ class Settings(BaseModel):
         try:
             settings = cls.model_validate(values)
         except ValidationError as error:
-            lines = (_explained(broken) for broken in error.errors(include_input=False))
+            lines = (explained(broken) for broken in error.errors(include_input=False))
             raise InvalidSettings("\n".join(["Settings out of bounds:", *lines])) from None
         if _FUNCTION in environ and (risks := list(unsafe(settings))):
             raise InvalidSettings("\n".join(["Not safe in Lambda:", *risks]))
@@ -219,8 +246,3 @@ def tracing_header() -> str | None:
 def region_in_aws() -> str:
     """Return the region of the Lambda function that this process is; elsewhere nothing."""
     return os.environ.get("AWS_REGION", "") if _FUNCTION in os.environ else ""
-
-
-def _explained(broken: Any) -> str:
-    name = ".".join(map(str, broken["loc"])).upper()
-    return ": ".join(filter(None, [name, str(broken["msg"]).removeprefix("Value error, ")]))

@@ -49,7 +49,7 @@ class Task:
     """One row of the table ``tasks``, as far as the outside may know it.
 
     ``payload`` and ``result`` hold any JSON value; ``error`` is ``{"code", "class", "message"}``,
-    ``progress`` is ``{"percent", "note"}``.
+    ``progress`` is ``{"percent", "note"}``, ``trace_id`` that of the latest attempt.
     All times are timezone-aware and come from the database's clock.
     """
 
@@ -72,7 +72,9 @@ class Task:
     expires_at: datetime | None
     cancel_requested_at: datetime | None
     unique_key: str | None
+    callback_url: str | None
     progress: dict[str, Any] | None
+    trace_id: str | None
     tags: list[str] = field(default_factory=list)
 
     @property

@@ -20,6 +20,19 @@ def parts(url: str) -> SplitResult:
         return urlsplit("")
 
 
+def check_exemptions(text: str) -> str:
+    """Return an OUTBOUND_ALLOW; raises ValueError, with the rule alone, if it cannot be read."""
+    if text:
+        from chalicelib.outbound import Exempt  # noqa: PLC0415  (rarely needed)
+
+        try:
+            Exempt.parse(text)
+        except ValueError:  # its text has the value
+            rule = "has to be names, addresses and networks with commas between them"
+            raise ValueError(rule) from None
+    return text
+
+
 def unsafe(settings: Any) -> Iterator[str]:
     """Yield what Lambda is not to run with, of these Settings, each with its name first."""
     if settings.auth == "off":
@@ -27,6 +40,12 @@ def unsafe(settings: Any) -> Iterator[str]:
     # GetSecretValue takes less of it, but a policy on less matches nothing.
     if (arn := settings.database_secret_arn) and arn[-7:-6] != "-":
         yield "DATABASE_SECRET_ARN: is not the whole ARN, which ends in a hyphen and six characters"
+    if (arn := settings.webhook_secrets_arn) and arn[-7:-6] != "-":
+        yield "WEBHOOK_SECRETS_ARN: is not the whole ARN, which ends in a hyphen and six characters"
+    if settings.webhook_secrets:
+        yield "WEBHOOK_SECRETS: whoever may see the function sees them; WEBHOOK_SECRETS_ARN"
+    if parts(settings.email_url).password:
+        yield "EMAIL_URL: whoever may see the function sees the password; use ses:"
     yield from _unsafe_database(settings)
 
 
@@ -35,9 +54,8 @@ def _unsafe_database(settings: Any) -> Iterator[str]:
     if not url.scheme:
         yield "DATABASE_URL: is not a libpq URL"
         return
-    host = url.hostname
     told = parse_qs(url.query)
-    here = host in _HERE and not told.keys() & {"host", "hostaddr"}
+    here = url.hostname in _HERE and not told.keys() & {"host", "hostaddr"}
     if not here and (url.password or "password" in told):
         yield "DATABASE_URL: whoever may see the function sees the password; DATABASE_SECRET_ARN"
     by_token = settings.database_auth == "iam"
@@ -49,3 +67,10 @@ def _unsafe_database(settings: Any) -> Iterator[str]:
         return
     if not settings.database_tls and told.get("sslmode") != ["verify-full"]:
         yield "DATABASE_TLS: not set, so any server could pose as the database; rds, or a path"
+
+
+def explained(broken: Any) -> str:
+    """Return the rule that pydantic found broken, with the name of its setting."""
+    name = ".".join(map(str, broken["loc"])).upper()
+    rule = str(broken["msg"]).removeprefix("Value error, ")
+    return f"{name}: {rule}" if name else rule

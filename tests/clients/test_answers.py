@@ -32,17 +32,25 @@ from tests.clients.fake_service import answers, problem
 if TYPE_CHECKING:
     from tests.clients.fake_service import FakeService
 
+TRACE = "1-5759e988-bd862e3fe1be46a994272793"
+
 
 def test_a_task_is_read_whole(service: FakeService, client: Client) -> None:
     error = {"code": "exception", "class": "ValueError", "message": "no"}
     [one] = service.add(
-        "failed", error=error, payload={"a": [1]}, tags=["x"], finished_at="2026-11-24T02:50:48Z"
+        "failed",
+        error=error,
+        payload={"a": [1]},
+        tags=["x"],
+        finished_at="2026-11-24T02:50:48Z",
+        trace_id=TRACE,
     )
     task = client.get(one)
     assert (task.id, task.status, task.tags, task.payload) == (one, "failed", ("x",), {"a": [1]})
     assert task.error == Failure(code="exception", message="no", kind="ValueError")
     assert task.finished_at == datetime(2026, 11, 24, 2, 50, 48, tzinfo=UTC)
     assert task.started_at is None
+    assert task.trace_id == TRACE
     assert task.is_final
     assert not task.succeeded
 

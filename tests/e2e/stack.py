@@ -50,7 +50,7 @@ def greeting() -> str:
     return next(
         str(code)
         for code in re.findall(r"^```python\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
-        if '@handler("greet")' in code
+        if '@handler("greet"' in code
     )
 
 

@@ -117,3 +117,14 @@ def test_the_handler_of_the_readme_greets(stack: Stack) -> None:
 
     greeted = eventually(result, 5)
     assert greeted == {"greeting": "Hello, Ada!", "key": f"task-{created['id']}"}
+
+
+def test_the_handler_of_the_readme_fails_twice_and_then_succeeds(stack: Stack) -> None:
+    payload = {"name": "Ada", "missed_calls": 2}
+    task = {"title": "Call", "kind": "greet", "payload": payload}
+    _, created = stack.call("POST", "/tasks", task)
+    assert created["attempt_limit"] == 6
+    greeted = eventually(lambda: stack.task(created["id"])["result"], 30)
+    assert greeted["greeting"] == "Hello, Ada!"
+    _, told = stack.call("GET", f"/tasks/{created['id']}/attempts")
+    assert [one["outcome"] for one in told["items"]] == ["retrying", "retrying", "completed"]

@@ -132,6 +132,8 @@ def reachable_errors() -> set[type[errors.ServiceError]]:
         errors.KeyNotFound,
         errors.MigrationRefused,
         errors.NotStorable,
+        errors.OutboundFailed,
+        errors.OutboundRefused,
         errors.QueueUnavailable,
         errors.Unavailable,
     }

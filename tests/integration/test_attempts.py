@@ -172,6 +172,7 @@ def test_a_trace_is_shown_by_its_id_also_where_a_row_has_the_whole_header(world:
     for kept in (root, header):
         number = world.table.arrange("completed", trace_id=kept)
         assert [one["trace_id"] for one in attempts(world, number)] == [root]
+        assert world.service.get(number).trace_id == root
     old = world.table.arrange("processing", trace_id=header, lease_until=world.table.at(-1))
     world.sweep()
     assert [one["trace_id"] for one in attempts(world, old)] == [root]

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 FIELDS = [
     *("title", "other_title", "description", "payload_name", "payload_value", "tag", "kind"),
     *("unique_key", "idempotency_key", "unknown_field", "body", "query", "path"),
-    *("agent", "cookie", "etag", "secret", "result", "error"),
+    *("agent", "cookie", "etag", "secret", "result", "error", "callback"),
 ]
 #: Answers that show a client what it sent in this request, and nothing of any other.
 SHOWN_AGAIN = {
@@ -46,6 +46,8 @@ SHOWN_AGAIN = {
     "payload_name": "the same",
 }
 MARK = "canary-7f3a"
+#: What webhooks are signed by: without it no callback is taken.
+SIGNED = {"webhook_secrets": "r" * 32}
 TICK: dict[str, Any] = dict.fromkeys(
     ("version", "account", "region", "detail-type", "source", "time", "id"), ""
 ) | {"detail": {}, "resources": []}
@@ -68,6 +70,7 @@ class Marks(dict[str, str]):
             "payload": {self["payload_name"]: [self["payload_value"]]},
             "tags": [self["tag"]],
             "unique_key": self["unique_key"],
+            "callback_url": f"https://{self['callback']}.invalid/{self['callback']}",
         }
 
 
@@ -196,7 +199,7 @@ def conversation(
 ) -> Iterator[Conversation]:
     """A conversation that has not begun, on a database of its own."""
     monkeypatch.setattr(persist, "PERSISTENCE", (0.01,))
-    api = api_of(own_database_url, metrics="emf", database_patience=1)
+    api = api_of(own_database_url, metrics="emf", database_patience=1, **SIGNED)
     assert api.runtime.metrics
     api.table.close()
     api.table = Table(own_database_url)
@@ -232,7 +235,8 @@ def check(conversation: Conversation, capfd: pytest.CaptureFixture[str]) -> None
     documented = told()
     for line in map(json.loads, heard.lines):
         if line["event"] in documented and line["event"] != "metrics":
-            usual = {"time", "level", "event", "function", "request_id", "trace_id"}
+            usual = {"time", "level", "event", "function", "trace_id"}
+            usual |= {"request_id", "lambda_request_id"}
             assert line.keys() - usual <= documented[line["event"]][1], line
 
 
@@ -352,7 +356,7 @@ def test_nothing_is_told_of_a_database_that_is_away(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     secret = conversation.marks["secret"]
-    away = api_of(f"postgresql://{secret}:{secret}@127.0.0.1:1/{secret}", metrics="emf")
+    away = api_of(f"postgresql://{secret}:{secret}@127.0.0.1:1/{secret}", metrics="emf", **SIGNED)
     conversation.api = away
     conversation.go()
     check(conversation, capfd)
@@ -417,7 +421,7 @@ def test_nothing_is_told_of_an_sqs_that_quotes_messages(
 def test_a_client_is_shown_the_text_of_sqs_where_it_asked_to_fail_but_the_log_is_not(
     api_of: Callable[..., Api], own_database_url: str, heard: Heard
 ) -> None:
-    api, marks = api_of(own_database_url, enqueue_failure="fail"), Marks()
+    api, marks = api_of(own_database_url, enqueue_failure="fail", **SIGNED), Marks()
     made: Any = api.runtime
     made.post._queue = TaskQueue(lambda: Sqs(_refused), "queue", "queue-dlq")
     response = api.post(marks.task())

@@ -29,7 +29,7 @@ def world(world_of: Callable[..., World], tmp_path: Path) -> World:
 
 
 PAYLOADS: dict[str, dict[str, Any]] = {
-    "calc.run": {"columns": {"a": [1, 2]}, "expressions": {"b": "a * 2"}},
+    "calc.run": {"columns": {"a": [1, 2]}, "expressions": {"total": "a", "taxed": "total"}},
     "data.transform": {"source": "a.csv", "target": "b.jsonl", "steps": [{"filter": "a != '1'"}]},
     "report.generate": {"first_day": TODAY, "last_day": TODAY, "target": "report.csv"},
 }

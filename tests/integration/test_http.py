@@ -36,7 +36,9 @@ MORE_KEYS = [
     "cancel_requested_at",
     "tags",
     "unique_key",
+    "callback_url",
     "progress",
+    "trace_id",
     "links",
 ]
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
@@ -70,7 +72,9 @@ def test_a_created_task_has_exactly_the_documented_shape(api: Api) -> None:
         "cancel_requested_at": None,
         "tags": [],
         "unique_key": None,
+        "callback_url": None,
         "progress": None,
+        "trace_id": None,
         "links": {
             "self": f"/tasks/{content['id']}",
             "attempts": f"/tasks/{content['id']}/attempts",

@@ -12,6 +12,7 @@ import app as front_door
 from chalicelib.errors import StoreUnavailable
 from tests.fakes import FakeContext
 from tests.integration.routes import ROUTES
+from tests.lambda_process import proxy_event
 from tests.tree import ROOT
 from tests.world import bad, raising, returning
 
@@ -271,6 +272,19 @@ def test_every_line_of_an_invocation_has_its_function_its_id_and_its_trace(
     assert {line["request_id"] for line in of_worker} == {"request-1"}
     created, answered = only(heard.told("task_created")), only(heard.told("request_answered"))
     assert created["request_id"] == answered["request_id"] != "request-1"
+
+
+@pytest.mark.usefixtures("api")
+def test_a_request_is_found_by_the_id_on_lambdas_own_lines_and_by_the_one_a_problem_shows(
+    heard: Heard,
+) -> None:
+    request = proxy_event("GET", "/tasks/{task_id}", "", {}, {"task_id": "12345"})
+    request["requestContext"]["requestId"] = "gateway-1"
+    response = front_door.app(request, FakeContext())
+    assert json.loads(response["body"])["request_id"] == "gateway-1"
+    assert only(heard.told("cold_start"))["request_id"] == "request-1"
+    line = only(heard.told("request_answered"))
+    assert (line["request_id"], line["lambda_request_id"]) == ("gateway-1", "request-1")
 
 
 def test_a_cold_start_is_told_once_by_each_process(api: Api, heard: Heard) -> None:

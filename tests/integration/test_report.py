@@ -15,7 +15,8 @@ from chalicelib import report_pdf
 from chalicelib.errors import GiveUp
 from chalicelib.files import files_of
 from chalicelib.handlers import registry, report_generate
-from tests.attempt import Attempt, run
+from chalicelib.settings import Settings
+from localdev.testing import Given, run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,8 +28,9 @@ ASKED = {"first_day": "2026-03-01", "last_day": "2026-03-02", "target": "report.
 
 
 @pytest.fixture
-def attempt(world: World, tmp_path: Path) -> Attempt:
-    return Attempt(files=str(tmp_path), rows=world.database.query)
+def around(world: World, tmp_path: Path) -> Given:
+    settings = Settings(files=str(tmp_path))
+    return {"tenant": "ours", "settings": settings, "query": world.database.query}
 
 
 def created(world: World, at: datetime, status: str = "completed", **columns: Any) -> None:
@@ -42,10 +44,11 @@ def created(world: World, at: datetime, status: str = "completed", **columns: An
     world.table.arrange(status, **({"tenant": "ours"} | times | columns))
 
 
-def written(attempt: Attempt, **more: Any) -> bytes:
+def written(given: Given, **more: Any) -> bytes:
     asked = ASKED | more
-    result = run("report.generate", asked, attempt)
-    with files_of(attempt.files, attempt.tenant, dict).read(asked["target"]) as (file, size):
+    result = run("report.generate", asked, **given).result
+    files = files_of(given["settings"].files, given["tenant"], dict)
+    with files.read(asked["target"]) as (file, size):
         data: bytes = file.read()
     assert result["bytes"] == size
     return data
@@ -55,49 +58,50 @@ def table(data: bytes) -> list[list[str]]:
     return list(csv.reader(io.StringIO(data.decode(), newline="")))
 
 
-def test_tasks_are_counted_and_timed_by_day_kind_and_status(world: World, attempt: Attempt) -> None:
+def test_tasks_are_counted_and_timed_by_day_kind_and_status(world: World, around: Given) -> None:
     created(world, DAY)
     created(world, DAY, finished_at=DAY + timedelta(seconds=10))
     created(world, DAY, "failed", kind="mail")
     created(world, DAY, "pending", kind="mail")
     created(world, DAY + timedelta(days=2, microseconds=-1))
-    assert table(written(attempt)) == [
+    assert table(written(around)) == [
         list(report_generate.COLUMNS),
         ["2026-03-01", "default", "completed", "2", "2.0", "2.0", "6.0", "7.8"],
         ["2026-03-01", "mail", "failed", "1", "2.0", "2.0", "4.0", "4.0"],
         ["2026-03-01", "mail", "pending", "1", "", "", "", ""],
         ["2026-03-02", "default", "completed", "1", "2.0", "2.0", "4.0", "4.0"],
     ]
-    assert attempt.told == [49.5, 99]
+    told = run("report.generate", ASKED, **around).progress
+    assert [one["percent"] for one in told] == [49.5, 99]
 
 
-def test_days_are_whole_days_of_utc(world: World, attempt: Attempt) -> None:
+def test_days_are_whole_days_of_utc(world: World, around: Given) -> None:
     created(world, DAY - timedelta(microseconds=1))
     created(world, DAY + timedelta(days=2))
-    assert len(table(written(attempt))) == 1
+    assert len(table(written(around))) == 1
 
 
-def test_a_report_is_of_the_tenants_own_tasks_alone(world: World, attempt: Attempt) -> None:
+def test_a_report_is_of_the_tenants_own_tasks_alone(world: World, around: Given) -> None:
     created(world, DAY, tenant="theirs")
-    assert len(table(written(attempt))) == 1
+    assert len(table(written(around))) == 1
 
 
-def test_what_began_before_it_was_due_is_not_timed(world: World, attempt: Attempt) -> None:
+def test_what_began_before_it_was_due_is_not_timed(world: World, around: Given) -> None:
     created(world, DAY, run_at=DAY + timedelta(hours=1))
-    [_, line] = table(written(attempt))
+    [_, line] = table(written(around))
     assert line[3:] == ["1", "", "", "", ""]
 
 
 def test_more_tasks_than_a_report_counts_are_told(
-    world: World, attempt: Attempt, monkeypatch: pytest.MonkeyPatch
+    world: World, around: Given, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(report_generate, "MOST", 2)
     created(world, DAY)
     created(world, DAY)
-    assert table(written(attempt))[1][3] == "2"
+    assert table(written(around))[1][3] == "2"
     created(world, DAY)
     with pytest.raises(GiveUp, match="On 2026-03-01 more than 2 tasks"):
-        written(attempt)
+        written(around)
 
 
 @pytest.mark.parametrize(
@@ -123,11 +127,11 @@ def lines(count: int) -> list[dict[str, Any]]:
     return [line | {"kind": f"kind-{number} \u20ac"} for number in range(count)]
 
 
-def test_a_pdf_has_the_same_bytes_each_time(world: World, attempt: Attempt) -> None:
+def test_a_pdf_has_the_same_bytes_each_time(world: World, around: Given) -> None:
     created(world, DAY)
-    first = written(attempt, format="pdf", target="report.pdf")
+    first = written(around, format="pdf", target="report.pdf")
     assert first.startswith(b"%PDF-")
-    assert written(attempt, format="pdf", target="report.pdf") == first
+    assert written(around, format="pdf", target="report.pdf") == first
 
 
 def test_a_pdf_of_nothing_and_one_of_many_kinds_are_drawn() -> None:
@@ -138,9 +142,9 @@ def test_a_pdf_of_nothing_and_one_of_many_kinds_are_drawn() -> None:
 
 
 def test_without_reportlab_a_pdf_says_what_to_install(
-    attempt: Attempt, monkeypatch: pytest.MonkeyPatch
+    around: Given, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "reportlab", None)
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(GiveUp, match=r"-r requirements-pdf\.txt"):
-        written(attempt, format="pdf")
+        written(around, format="pdf")

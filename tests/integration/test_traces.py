@@ -145,6 +145,14 @@ class Scene:
         [attempt] = shown["items"]
         return dict(attempt)
 
+    def trace_of(self, number: int) -> str | None:
+        """Return the trace that the task itself shows."""
+        told = self._told(self._sink.new_id())
+        shown = self.function.get("/tasks/{task_id}", number, **told)
+        self._sink.take()
+        trace: str | None = shown["trace_id"]
+        return trace
+
     def _told(self, trace: str, *, sampled: bool = True) -> dict[str, Any]:
         clients = self._sink.clients(trace, sampled=sampled)
         return {"trace": self._sink.lambdas(trace, sampled=sampled), **self.key, **clients}
@@ -232,6 +240,7 @@ def test_a_request_and_the_work_it_asked_for_are_one_trace(scene: Scene) -> None
     assert len(worked) == 6
     attempt = scene.attempt(request.id)
     assert (attempt["outcome"], attempt["trace_id"]) == ("completed", request.trace)
+    assert scene.trace_of(request.id) == request.trace
 
 
 def test_three_requests_in_one_batch_stay_three_traces(scene: Scene) -> None:

@@ -16,9 +16,10 @@ from pydantic import ValidationError
 from chalicelib.errors import GiveUp, Stopped
 from chalicelib.files import files_of
 from chalicelib.handlers import data_transform, registry
+from chalicelib.settings import Settings
 from chalicelib.tables import MAX_GROUPS
+from localdev.testing import Given, run
 from tests import s3
-from tests.attempt import Attempt, run
 from tests.tree import ROOT
 
 if TYPE_CHECKING:
@@ -40,40 +41,41 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def attempt(place: str, client: Any) -> Attempt:
-    return Attempt(files=place, s3=client)
+def around(place: str, client: Any) -> Given:
+    return {"tenant": "ours", "settings": Settings(files=place), "clients": {"s3": client}}
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Attempt:
-    return Attempt(files=str(tmp_path))
+def here(tmp_path: Path) -> Given:
+    return {"tenant": "ours", "settings": Settings(files=str(tmp_path)), "clients": {}}
 
 
-def put(attempt: Attempt, name: str, data: str | bytes) -> None:
-    files = files_of(attempt.files, attempt.tenant, lambda: attempt.s3)
-    with files.write(name) as file:
+def files(given: Given) -> Any:
+    return files_of(given["settings"].files, given["tenant"], lambda: given["clients"]["s3"])
+
+
+def put(given: Given, name: str, data: str | bytes) -> None:
+    with files(given).write(name) as file:
         file.write(data.encode() if isinstance(data, str) else data)
 
 
-def get(attempt: Attempt, name: str) -> bytes:
-    files = files_of(attempt.files, attempt.tenant, lambda: attempt.s3)
-    with files.read(name) as (file, _):
+def get(given: Given, name: str) -> bytes:
+    with files(given).read(name) as (file, _):
         data: bytes = file.read()
     return data
 
 
-def changed(
-    attempt: Attempt, data: str | bytes, *steps: Any, to: str = "b.csv", **more: Any
-) -> str:
+def changed(given: Given, data: str | bytes, *steps: Any, to: str = "b.csv", **more: Any) -> str:
     """Return what the steps make of a file."""
     source = more.get("source", "a.csv")
-    put(attempt, source, data)
-    run("data.transform", {"source": source, "target": to, "steps": list(steps)} | more, attempt)
-    return get(attempt, to).decode()
+    put(given, source, data)
+    asked = {"source": source, "target": to, "steps": list(steps)} | more
+    _ = run("data.transform", asked, **given).result  # raises what the handler did
+    return get(given, to).decode()
 
 
-def test_a_file_is_filtered_computed_and_gathered(attempt: Attempt) -> None:
-    put(attempt, "in/sales.csv", SALES)
+def test_a_file_is_filtered_computed_and_gathered(around: Given) -> None:
+    put(around, "in/sales.csv", SALES)
     asked = {
         "source": "in/sales.csv",
         "target": "out/shops.jsonl",
@@ -92,44 +94,55 @@ def test_a_file_is_filtered_computed_and_gathered(attempt: Attempt) -> None:
             },
         ],
     }
-    result = run("data.transform", asked, attempt)
-    assert result == {"rows_read": 4, "rows_written": 2, "bytes_read": len(SALES)}
-    rows = [json.loads(line) for line in get(attempt, "out/shops.jsonl").splitlines()]
+    ran = run("data.transform", asked, **around)
+    assert ran.result == {"rows_read": 4, "rows_written": 2, "bytes_read": len(SALES)}
+    rows = [json.loads(line) for line in get(around, "out/shops.jsonl").splitlines()]
     assert rows == [
         {"shop": "north", "sum": 17, "mean": 8.5, "least": 7, "most": 10, "rows": 2},
         {"shop": "south", "sum": 2.5, "mean": 2.5, "least": 2.5, "most": 2.5, "rows": 1},
     ]
-    assert attempt.told[-1] == 100
+    assert ran.progress[-1]["percent"] == 100
 
 
 @pytest.mark.parametrize("ending", ["csv", "csv.gz", "jsonl", "jsonl.gz", "ndjson"])
-def test_a_repeated_attempt_writes_the_same_bytes(here: Attempt, ending: str) -> None:
+def test_a_repeated_attempt_writes_the_same_bytes(here: Given, ending: str) -> None:
     put(here, "a.csv", SALES)
     asked = {"source": "a.csv", "target": f"b.{ending}"}
-    run("data.transform", asked, here)
+    assert run("data.transform", asked, **here).status == "completed"
     first = get(here, f"b.{ending}")
-    run("data.transform", asked, here)
+    assert run("data.transform", asked, **here).status == "completed"
     assert get(here, f"b.{ending}") == first
     back = {"source": f"b.{ending}", "target": "c.csv"}
-    run("data.transform", back, here)
+    assert run("data.transform", back, **here).status == "completed"
     assert get(here, "c.csv").decode().replace("\r\n", "\n") == SALES
 
 
-def test_columns_are_chosen_in_their_order(here: Attempt) -> None:
+def test_columns_are_chosen_in_their_order(here: Given) -> None:
     assert changed(here, SALES, {"select": ["shop", "day"]}).splitlines()[:2] == [
         "shop,day",
         "north,1",
     ]
 
 
-def test_a_file_without_rows_keeps_its_columns(here: Attempt) -> None:
+def test_a_file_without_rows_keeps_its_columns(here: Given) -> None:
     steps = [{"filter": "false"}, {"map": {"x": "1"}}]
     assert changed(here, SALES, *steps) == "day,shop,amount,x\r\n"
     total = {"aggregate": {"n": {"function": "count"}}}
     assert changed(here, SALES, {"filter": "false"}, total) == "n\r\n"
 
 
-def test_groups_keep_values_of_different_types_apart(here: Attempt) -> None:
+def test_a_map_sees_the_row_as_it_was_in_whatever_order_its_keys_come(here: Given) -> None:
+    """PostgreSQL sorts the keys of an object."""
+    step = {"map": {"z": "day", "shop": "day", "day": "shop", "b": "1"}}
+    backwards = {"map": dict(reversed(step["map"].items()))}
+    assert changed(here, SALES, step).splitlines()[:2] == [
+        "day,shop,amount,b,z",
+        "north,1,10,1,1",
+    ]
+    assert changed(here, SALES, step) == changed(here, SALES, backwards)
+
+
+def test_groups_keep_values_of_different_types_apart(here: Given) -> None:
     rows = '{"a":1}\n{"a":1.5}\n{"a":"1"}\n{"a":true}\n{}\n{"a":null}\n\n{"a":1}\n'
     step = {"by": ["a"], "aggregate": {"n": {"function": "count"}}}
     found = changed(here, rows, step, source="a.jsonl", to="b.jsonl")
@@ -142,7 +155,7 @@ def test_groups_keep_values_of_different_types_apart(here: Attempt) -> None:
     ]
 
 
-def test_what_csv_has_no_word_for_is_written_as_json(here: Attempt) -> None:
+def test_what_csv_has_no_word_for_is_written_as_json(here: Given) -> None:
     row = '{"t":true,"n":null,"l":[1,"ä"],"f":1.0,"s":"a,\\"b\\"\\n"}'
     found = changed(here, row, source="a.jsonl")
     assert list(csv.reader(io.StringIO(found, newline=""))) == [
@@ -151,7 +164,7 @@ def test_what_csv_has_no_word_for_is_written_as_json(here: Attempt) -> None:
     ]
 
 
-def test_a_mark_of_utf8_and_quoted_lines_are_read(here: Attempt) -> None:
+def test_a_mark_of_utf8_and_quoted_lines_are_read(here: Given) -> None:
     data = '\ufeffa,"b c"\r\n"x\r\ny","1"\r\n'
     step = {"map": {"d": 'a + "|" + column("b c")'}}
     found = changed(here, data, step, {"select": ["d"]}, to="b.jsonl")
@@ -182,7 +195,7 @@ def test_a_mark_of_utf8_and_quoted_lines_are_read(here: Attempt) -> None:
     ],
 )
 def test_a_file_that_is_not_what_it_should_be_ends_the_task_and_leaves_no_target(
-    here: Attempt, name: str, data: str | bytes, why: str
+    here: Given, name: str, data: str | bytes, why: str
 ) -> None:
     with pytest.raises(GiveUp, match=why) as caught:
         changed(here, data, source=name)
@@ -203,12 +216,12 @@ def test_a_file_that_is_not_what_it_should_be_ends_the_task_and_leaves_no_target
         ({"by": ["x"], "aggregate": {"n": {"function": "count"}}}, "no column 'x'"),
     ],
 )
-def test_a_step_that_does_not_fit_the_file_is_named(here: Attempt, step: Any, why: str) -> None:
+def test_a_step_that_does_not_fit_the_file_is_named(here: Given, step: Any, why: str) -> None:
     with pytest.raises(GiveUp, match=why):
         changed(here, SALES, step)
 
 
-def test_too_many_groups_are_told(here: Attempt) -> None:
+def test_too_many_groups_are_told(here: Given) -> None:
     data = "a\n" + "\n".join(map(str, range(MAX_GROUPS + 1)))
     with pytest.raises(GiveUp, match="more than 10,000 groups"):
         changed(here, data, {"by": ["a"], "aggregate": {"n": {"function": "count"}}})
@@ -221,7 +234,13 @@ def test_too_many_groups_are_told(here: Attempt) -> None:
         ({"source": "../theirs/a.csv"}, "begins with a dot"),
         ({"source": "a.txt"}, "source_format is needed"),
         ({"steps": [{"filter": "a ="}]}, "At character"),
-        ({"steps": [{"drop": ["a"]}]}, "drop"),
+        ({"steps": [{"drop": ["a"]}]}, "not permitted"),
+        ({"steps": [{}]}, "one of select, filter, map, aggregate"),
+        ({"steps": [{"select": []}]}, "has to have one of"),
+        ({"steps": [{"filter": "true", "select": ["a"]}]}, "has to have one of"),
+        ({"steps": [{"filter": "true", "by": ["a"]}]}, "goes with aggregate"),
+        ({"steps": [3]}, "steps.0"),
+        ({"steps": [None]}, "steps.0"),
         ({"steps": [{"filter": "true"}] * 21}, "at most 20"),
     ],
 )
@@ -232,15 +251,9 @@ def test_a_payload_that_cannot_be_done_is_refused_when_the_task_is_made(
         registry.read("data.transform", {"source": "a.csv", "target": "b.csv"} | change)
 
 
-def test_a_task_that_is_stopped_leaves_nothing(
-    here: Attempt, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def stop(_: float) -> None:
-        raise Stopped
-
-    monkeypatch.setattr(here, "progress", stop)
+def test_a_task_that_is_stopped_leaves_nothing(here: Given) -> None:
     with pytest.raises(Stopped):
-        changed(here, SALES)
+        changed({**here, "stopped": True}, SALES)
     with pytest.raises(GiveUp, match="no file"):
         get(here, "b.csv")
 
@@ -254,27 +267,28 @@ def test_a_file_that_will_take_too_long_is_told_early() -> None:
 PROGRAM = """
 import resource, sys
 sys.path[:0] = {path!r}
-from tests.attempt import Attempt, run
+from chalicelib.settings import Settings
+from localdev.testing import run
 import boto3, csv, gzip
 ceiling = {ceiling}
 resource.setrlimit(resource.RLIMIT_DATA, (ceiling, ceiling))
-attempt = Attempt(files={files!r})
+settings = Settings(files={files!r})
 steps = [{{"map": {{"b": "number(a) * 2"}}}}, {{"filter": "b % 3 == 0"}}]
-print(run("data.transform", {{"source": "a.csv", "target": "b.jsonl.gz", "steps": steps}}, attempt))
+asked = {{"source": "a.csv", "target": "b.jsonl.gz", "steps": steps}}
+print(run("data.transform", asked, tenant="ours", settings=settings, seconds=60).result)
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit is Linux's")
-def test_a_file_larger_than_the_memory_is_transformed(here: Attempt) -> None:
+def test_a_file_larger_than_the_memory_is_transformed(here: Given) -> None:
     """140 MB of one long column, with 110 MB for all data of the process."""
     row = "x" * 1000 + "\n"
-    files = files_of(here.files, here.tenant, dict)
-    with files.write("a.csv") as file:
+    with files(here).write("a.csv") as file:
         file.write(b"a,filler\n")
         for number in range(0, 140_000, 1000):
             file.write("".join(f"{number + one},{row}" for one in range(1000)).encode())
     path = [str(ROOT), str(ROOT / "chalice_app")]
-    program = PROGRAM.format(path=path, ceiling=110 << 20, files=here.files)
+    program = PROGRAM.format(path=path, ceiling=110 << 20, files=here["settings"].files)
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )

@@ -37,7 +37,8 @@ ON_QUEUES = {
         "GetQueueUrl GetQueueAttributes",
     ),
     "Worker": (
-        "GetQueueUrl GetQueueAttributes ReceiveMessage DeleteMessage ChangeMessageVisibility",
+        """GetQueueUrl GetQueueAttributes ReceiveMessage DeleteMessage ChangeMessageVisibility
+        SendMessage""",
         "GetQueueUrl SendMessage",
     ),
     "Sweeper": (

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from chalicelib.errors import GiveUp
 from chalicelib.handlers import registry
-from tests.attempt import Attempt, run
+from localdev.testing import run
 
 COLUMNS = {"price": [10, 20.5, None], "quantity": [2, 4, 1]}
 
@@ -20,10 +20,10 @@ COLUMNS = {"price": [10, 20.5, None], "quantity": [2, 4, 1]}
 def test_each_expression_is_computed_for_each_row_and_added_up() -> None:
     asked = {
         "columns": COLUMNS,
-        "expressions": {"total": "price * quantity", "taxed": "round(total * 1.19, 2)"},
+        "expressions": {"taxed": "round(total * 1.19, 2)", "total": "price * quantity"},
         "percentiles": [0, 50, 99.5],
     }
-    result = run("calc.run", asked)
+    result = run("calc.run", asked).result
     assert result["rows"] == 3
     assert result["results"] == {"total": [20, 82.0, None], "taxed": [23.8, 97.58, None]}
     total = result["aggregates"]["total"]
@@ -38,25 +38,26 @@ def test_rows_may_leave_out_cells_and_may_hold_texts() -> None:
         "rows": [{"a": 1, "kind": "x"}, {"kind": "y"}],
         "expressions": {"b": "coalesce(a, 7) if kind in ('x', 'y') else null", "c": "kind + '!'"},
     }
-    result = run("calc.run", asked)
+    result = run("calc.run", asked).result
     assert result["results"] == {"b": [1, 7], "c": ["x!", "y!"]}
     assert result["aggregates"]["c"] is None
 
 
 def test_whole_numbers_are_added_up_exactly() -> None:
-    result = run("calc.run", {"columns": {"a": [2**60, 1, 2**60]}, "expressions": {"b": "a"}})
+    asked = {"columns": {"a": [2**60, 1, 2**60]}, "expressions": {"b": "a"}}
+    result = run("calc.run", asked).result
     assert result["aggregates"]["b"]["sum"] == 2**61 + 1
 
 
 def test_the_results_can_be_left_out() -> None:
     asked = {"columns": COLUMNS, "expressions": {"a": "price"}, "aggregates_only": True}
-    assert run("calc.run", asked).keys() == {"rows", "aggregates"}
+    assert run("calc.run", asked).result.keys() == {"rows", "aggregates"}
 
 
 @given(values=st.lists(st.floats(-1e9, 1e9), min_size=2, max_size=50))
 def test_aggregates_are_those_of_pythons_statistics(values: list[float]) -> None:
     asked = {"columns": {"a": values}, "expressions": {"b": "a"}, "percentiles": [25, 50, 75]}
-    found = run("calc.run", asked)["aggregates"]["b"]
+    found = run("calc.run", asked).result["aggregates"]["b"]
     assert found["mean"] == pytest.approx(statistics.fmean(values))
     assert found["stdev"] == pytest.approx(statistics.stdev(values), abs=1e-6)
     quartiles = statistics.quantiles(values, n=4, method="inclusive")
@@ -71,6 +72,8 @@ def test_aggregates_are_those_of_pythons_statistics(values: list[float]) -> None
         ({"columns": {"a": [1], "b": []}}, "equally long"),
         ({"expressions": {}}, "at least 1"),
         ({"expressions": {"x": "y"}}, "'x' reads no column 'y'"),
+        ({"expressions": {"x": "x"}}, "'x' needs itself"),
+        ({"expressions": {"x": "y", "y": "x"}}, "needs itself"),
         ({"expressions": {"price": "1"}}, "the name of two things"),
         ({"expressions": {"x": "price +"}}, "At character 1: this cannot be read"),
         ({"expressions": {"x": "price.real"}}, "At character 1: this is no part"),
@@ -90,16 +93,15 @@ def test_a_payload_that_cannot_be_computed_is_refused_when_the_task_is_made(
 def test_a_row_that_cannot_be_computed_is_named() -> None:
     asked = {"columns": COLUMNS, "expressions": {"x": "1 / (quantity - 4)"}}
     with pytest.raises(GiveUp, match="Expression 'x', row 2: At character 1: division by zero"):
-        run("calc.run", asked)
+        _ = run("calc.run", asked).result
 
 
 def test_results_that_cannot_be_added_up_are_told() -> None:
+    asked = {"columns": {"a": [1.7e308, 1.7e308]}, "expressions": {"x": "a"}}
     with pytest.raises(GiveUp, match="too large"):
-        run("calc.run", {"columns": {"a": [1.7e308, 1.7e308]}, "expressions": {"x": "a"}})
+        _ = run("calc.run", asked).result
 
 
 def test_a_long_calculation_renews_its_lease() -> None:
-    attempt = Attempt()
     asked = {"columns": {"a": [1] * 25_000}, "expressions": {"x": "a"}, "aggregates_only": True}
-    run("calc.run", asked, attempt)
-    assert attempt.beats == 2
+    assert run("calc.run", asked).heartbeats == 2

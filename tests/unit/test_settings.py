@@ -37,6 +37,12 @@ OUT_OF_BOUNDS = [
     ("RATE_BURST", "0"),
     ("OPEN_LIMIT", "1000001"),
     ("PARTIAL_BATCH", "both"),
+    ("OUTBOUND_ALLOW", "10.0.0.0/33-canary"),
+    ("EMAIL_URL", "canary-6"),
+    ("EMAIL_FROM", "canary-7"),
+    ("EMAIL_FROM", "Tasks <tasks@example.com>\r\nBcc: canary@example.com"),
+    ("WEBHOOK_SECRETS", "canary-5"),
+    ("WEBHOOK_SECRETS_ARN", "webhooks"),
     ("FILES", "files"),
     ("FILES", "s3://Canary/files"),
     ("FILES", "s3://canary/a//b"),
@@ -158,6 +164,26 @@ def test_everything_unsafe_is_named_at_once() -> None:
     assert names == ["Not safe in Lambda", "AUTH", "DATABASE_URL", "DATABASE_TLS"]
     with pytest.raises(InvalidSettings, match="DATABASE_URL: is not a libpq URL"):
         Settings.from_env({"DATABASE_URL": "postgresql://[::1/x", **LAMBDA})
+
+
+def test_a_deployed_stage_reads_what_webhooks_are_signed_by_from_a_secret() -> None:
+    roots = {"WEBHOOK_SECRETS": "canary" * 6}
+    assert Settings.from_env(roots).webhook_secrets == "canary" * 6
+    with pytest.raises(InvalidSettings, match=r"WEBHOOK_SECRETS: .*WEBHOOK_SECRETS_ARN") as refused:
+        Settings.from_env(roots | LAMBDA)
+    assert "canary" not in str(refused.value)
+    assert Settings.from_env({"WEBHOOK_SECRETS_ARN": SECRET, **LAMBDA}).webhook_secrets_arn
+    with pytest.raises(InvalidSettings, match="WEBHOOK_SECRETS_ARN: is not the whole ARN"):
+        Settings.from_env({"WEBHOOK_SECRETS_ARN": SECRET[:-7], **LAMBDA})
+
+
+def test_a_deployed_stage_has_no_password_of_a_mail_server() -> None:
+    url = {"EMAIL_URL": "smtps://me:hunter2@mail.example.com"}
+    assert Settings.from_env(url).email_url == url["EMAIL_URL"]
+    with pytest.raises(InvalidSettings, match="EMAIL_URL: whoever") as refused:
+        Settings.from_env(url | LAMBDA)
+    assert "hunter2" not in str(refused.value)
+    assert Settings.from_env({"EMAIL_URL": "ses:", **LAMBDA}).email_url == "ses:"
 
 
 def test_a_batch_that_aws_would_refuse_is_refused_with_the_rule() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from email.utils import parseaddr
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -96,6 +97,10 @@ class Options(BaseModel):
             }
         elif told.database_secret_arn:
             names["DATABASE_SECRET_ARN"] = told.database_secret_arn
+        if told.webhook_secrets_arn:
+            names["WEBHOOK_SECRETS_ARN"] = told.webhook_secrets_arn
+        if told.email_url == "ses:":
+            names["EMAIL_ADDRESS"] = parseaddr(told.email_from)[1]
         return names
 
     def _user_arn(self, user: str) -> Any:

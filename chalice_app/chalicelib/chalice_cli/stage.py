@@ -2,9 +2,9 @@
 
 In them stand, for what config.json or a setting's default says of the stage: ``${STAGE}``,
 ``${QUEUE_NAME}``, ``${VISIBILITY_TIMEOUT}``, ``${MAX_RECEIVE_COUNT}``, ``${METRICS_NAMESPACE}``,
-and where the stage has them ``${DATABASE_SECRET_ARN}``, ``${DATABASE_USER_ARN}`` and
-``${FILES_ARN}``; and for what every alarm does, ``${ALARM_ACTIONS}``. No other setting is known
-there.
+and where the stage has them ``${DATABASE_SECRET_ARN}``, ``${DATABASE_USER_ARN}``,
+``${WEBHOOK_SECRETS_ARN}``, ``${EMAIL_ADDRESS}`` and ``${FILES_ARN}``; and for what every alarm
+does, ``${ALARM_ACTIONS}``. No other setting is known there.
 """
 
 from __future__ import annotations

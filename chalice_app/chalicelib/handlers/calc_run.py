@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import graphlib
 import math
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
@@ -37,7 +38,7 @@ Percentile = Annotated[float, Field(ge=0, le=100)]
 class Calculation(BaseModel):
     """What to compute: each expression for each row, given as columns or as rows.
 
-    An expression may read the columns, and the expressions before it, by their names.
+    An expression may read the columns and other expressions by their names.
     """
 
     model_config = ConfigDict(defer_build=True, extra="forbid")
@@ -54,14 +55,28 @@ class Calculation(BaseModel):
             raise ValueError("give either columns or rows")
         if len({len(column) for column in (self.columns or {}).values()}) > 1:
             raise ValueError("the columns are not equally long")
-        known = set(self.columns or {}) | {name for row in self.rows or () for name in row}
+        columns = set(self.columns or {}) | {name for row in self.rows or () for name in row}
+        if twice := columns & self.expressions.keys():
+            raise ValueError(f"{min(twice)!r} is the name of two things")
         for name, text in self.expressions.items():
-            if unknown := compile_expression(text).names - known:
+            if unknown := compile_expression(text).names - columns - self.expressions.keys():
                 raise ValueError(f"the expression {name!r} reads no column {min(unknown)!r}")
-            if name in known:
-                raise ValueError(f"{name!r} is the name of two things")
-            known.add(name)
+        self.order()
         return self
+
+    def order(self) -> list[str]:
+        """Return the expressions, each after those it reads; JSON in PostgreSQL keeps no order.
+
+        Raises ValueError if two need each other.
+        """
+        needs = {
+            name: compile_expression(text).names & self.expressions.keys()
+            for name, text in self.expressions.items()
+        }
+        try:
+            return list(graphlib.TopologicalSorter(needs).static_order())
+        except graphlib.CycleError as error:
+            raise ValueError(f"the expression {error.args[1][0]!r} needs itself") from None
 
     def table(self) -> list[dict[str, Any]]:
         """Return the rows, a missing cell left out."""
@@ -74,13 +89,13 @@ class Calculation(BaseModel):
 
 
 @handler("calc.run", payload=Calculation)
-def calculate(task: Task, context: Context[Calculation]) -> dict[str, Any]:  # noqa: ARG001
+def calculate(task: Task, context: Context[Calculation]) -> dict[str, Any]:
     """Return the results by expression, in the order of the rows, and their aggregates."""
     asked = context.payload
     rows = asked.table()
     results = {
-        name: _column(name, compile_expression(text), rows, context)
-        for name, text in asked.expressions.items()
+        name: _column(name, compile_expression(asked.expressions[name]), rows, context)
+        for name in asked.order()
     }
     aggregates = {name: _aggregated(found, asked.percentiles) for name, found in results.items()}
     told: dict[str, Any] = {"rows": len(rows), "aggregates": aggregates}

@@ -60,7 +60,7 @@ class Transformation(BaseModel):
 
 
 @handler("data.transform", payload=Transformation)
-def transform(task: Task, context: Context[Transformation]) -> dict[str, Any]:  # noqa: ARG001
+def transform(task: Task, context: Context[Transformation]) -> dict[str, Any]:
     """Return how many rows were read and written; the target is there then, and whole."""
     asked = context.payload
     files = files_of(context.settings.files, context.tenant, lambda: context.client("s3"))

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @handler("default")
-def process_task(task: Task, context: Context[None]) -> str:  # noqa: ARG001  (yours may need it)
+def process_task(task: Task, context: Context[None]) -> str:
     """Return a sentence that names the task and the time (UTC)."""
     result = (
         f"Processed task '{task.title}' at {datetime.now(UTC).replace(tzinfo=None).isoformat()}"

@@ -58,7 +58,7 @@ class Report(BaseModel):
 
 
 @handler("report.generate", payload=Report)
-def generate(task: Task, context: Context[Report]) -> dict[str, Any]:  # noqa: ARG001
+def generate(task: Task, context: Context[Report]) -> dict[str, Any]:
     """Return how many lines and tasks the report has; it is in its file then."""
     asked = context.payload
     files = files_of(context.settings.files, context.tenant, lambda: context.client("s3"))

@@ -25,7 +25,7 @@ def read_secret(arn: str) -> str:
         client = boto3.client("secretsmanager", region_name=arn.split(":")[3], config=config)
         return str(client.get_secret_value(SecretId=arn)["SecretString"])
     except (BotoCoreError, ClientError) as error:
-        raise StoreUnavailable("The database's password cannot be read.") from error
+        raise StoreUnavailable("A secret cannot be read.") from error
 
 
 def signer(region: str) -> Callable[[str, int, str], str]:

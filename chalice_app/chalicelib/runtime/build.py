@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import random
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from chalicelib import access, handlers, logs, migrations, tracing
+from chalicelib import access, handlers, migrations, tracing
 from chalicelib.db import RDS_ROOTS, Address, Database, SecretAddress, TokenAddress
 from chalicelib.errors import StoreUnavailable
 from chalicelib.invocation import Invocations
@@ -15,8 +13,7 @@ from chalicelib.post import Post
 from chalicelib.queue import TaskQueue
 from chalicelib.runtime import aws
 from chalicelib.schemas import Health
-from chalicelib.service import AdminDesk, Diagnosis, KeyService, TaskService
-from chalicelib.settings import Settings
+from chalicelib.service import AdminDesk, Diagnosis, KeyService, TaskService, WebhookDesk, callbacks
 from chalicelib.store import ClientStore, HealthStore, KeyStore, Store
 from chalicelib.sweeper import Sweeper
 from chalicelib.worker import Alarm, Bench, Invocation, Worker, margin
@@ -26,6 +23,7 @@ if TYPE_CHECKING:
 
     from chalicelib.context import Context
     from chalicelib.registry import Registry
+    from chalicelib.settings import Settings
     from chalicelib.task import Task
 
 
@@ -60,7 +58,8 @@ class Runtime:
         )
         self.post = Post(self.store, self.queue, settings)
         self.health = HealthStore(query, settings)
-        self.admin = AdminDesk(KeyService(KeyStore(query)), Diagnosis(self.health))
+        desks = Diagnosis(self.health), WebhookDesk(settings, aws.read_secret)
+        self.admin = AdminDesk(KeyService(KeyStore(query)), *desks)
         self.worker = Worker(self.store, self.queue, self._bench(), settings)
         self.sweeper = Sweeper(self.store, self.queue, settings)
 
@@ -83,11 +82,11 @@ class Runtime:
 
     def serve(self, authorization: str | None) -> TaskService:
         """Return the desk for whoever sent this header; raises Unauthorized."""
-        asks = self.settings.auth == "keys"
-        caller = access.identify(authorization) if asks else access.ANYBODY
-        store = ClientStore(self._query, self.settings, caller)
-        limit = self.settings.open_limit
-        return TaskService(store, self.post, self._registry, open_limit=limit)
+        told = self.settings
+        caller = access.identify(authorization) if told.auth == "keys" else access.ANYBODY
+        store = ClientStore(self._query, told, caller)
+        limit, back = told.open_limit, callbacks(told)
+        return TaskService(store, self.post, self._registry, open_limit=limit, callbacks=back)
 
     def work(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         """Work the messages of a Lambda event, see Worker."""
@@ -114,33 +113,6 @@ class Runtime:
         if self.health.read_schema_version() < migrations.newest_version():
             raise StoreUnavailable("The database's schema is older than this code; migrate it.")
         return Health()
-
-
-@lru_cache(maxsize=1)
-def current() -> Runtime:
-    """Return the runtime of this process, built from the environment once."""
-    settings = Settings.from_env()
-    # A process restored from a snapshot would roll the same dice as all its copies: what was
-    # imported into the snapshot has one state, and this is the first that runs after it.
-    random.seed()
-    if settings.tracing != "off":
-        tracing.enable(settings.tracing, patience=settings.tracing_patience)
-    runtime = Runtime(settings)
-    logs.configure(settings.log_level, *([runtime.metrics] if runtime.metrics else []))
-    return runtime
-
-
-def observed(
-    event: Any, respond: Callable[[Any], Any], describe: Callable[[Any], tracing.Invocation]
-) -> Any:
-    """Return what ``respond`` answers to an event; that is one trace, and one invocation."""
-    runtime = current()  # which switches tracing on
-
-    def answer() -> Any:
-        with runtime.invocations.of(getattr(event, "lambda_context", None) or event.context):
-            return respond(event)
-
-    return tracing.observe(answer, lambda: describe(event))
 
 
 def _metrics(settings: Settings, registry: Registry) -> Metrics | None:

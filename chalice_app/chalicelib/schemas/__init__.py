@@ -18,6 +18,7 @@ from chalicelib.schemas.answers import (
     TaskPage,
     TaskView,
 )
+from chalicelib.schemas.fields import Url
 from chalicelib.schemas.requests import (
     Filter,
     ListQuery,
@@ -51,4 +52,5 @@ __all__ = [
     "TaskChanges",
     "TaskPage",
     "TaskView",
+    "Url",
 ]

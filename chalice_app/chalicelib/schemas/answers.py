@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from chalicelib.schemas.fields import Time  # noqa: TC001  (pydantic reads it)
 from chalicelib.task import Status  # noqa: TC001  (the same)
+from chalicelib.tracing import id_in
 
 if TYPE_CHECKING:
     from chalicelib.task import Task
@@ -43,8 +44,11 @@ class TaskView(BaseModel):
     cancel_requested_at: Time | None
     tags: list[str]
     unique_key: str | None
+    callback_url: str | None
     #: How far a handler says it is, if it says so.
     progress: Progress | None
+    #: The trace of the latest attempt; null before the first one, and where it was not traced.
+    trace_id: str | None
     #: Where the task is, and what can be done with it now.
     links: dict[str, str] = {}
 
@@ -61,6 +65,7 @@ class TaskView(BaseModel):
         view.attempt = task.attempts_spent
         view.attempt_limit -= task.release_count
         view.wait = wait
+        view.trace_id = id_in(view.trace_id)
         return view
 
 

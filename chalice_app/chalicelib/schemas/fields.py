@@ -16,7 +16,8 @@ from pydantic import (
 )
 
 from chalicelib import strict_json
-from chalicelib.errors import NotStorable
+from chalicelib.errors import NotStorable, OutboundRefused
+from chalicelib.outbound import MAX_URL, read_url
 
 #: The longest delay that may be asked for, in seconds.
 YEAR = 366 * 24 * 60 * 60
@@ -55,6 +56,14 @@ def _not_blank(value: str) -> str:
     if not value.strip():
         raise ValueError("must not be blank")
     return value
+
+
+def _readable(url: str) -> str:
+    try:
+        read_url(url)
+    except OutboundRefused as error:
+        raise ValueError(str(error)) from None
+    return url
 
 
 def _different(tags: list[str]) -> list[str]:
@@ -128,3 +137,9 @@ Cursor = Annotated[str, Field(max_length=100)]
 Many = Annotated[int, Field(strict=True, ge=1, le=1000), BeforeValidator(_whole)]
 PageSize = Annotated[int, Field(ge=1, le=100), BeforeValidator(_digits)]
 Minutes = Annotated[int, Field(ge=1, le=DAY), BeforeValidator(_digits)]
+#: A URL that can be read in one way only; whether it may be asked is another question.
+Url = Annotated[
+    str,
+    Field(min_length=1, max_length=MAX_URL, json_schema_extra={"format": "uri"}),
+    AfterValidator(_readable),
+]

@@ -28,6 +28,7 @@ from chalicelib.schemas.fields import (
     Tag,
     Tags,
     Title,
+    Url,
     Words,
     storable,
 )
@@ -74,6 +75,8 @@ class NewTask(_Begin):
     #: one is answered with instead of a new one.
     unique_key: Annotated[str, Field(pattern=rf"^[!-~]{{1,{MAX_UNIQUE_KEY}}}$")] | None = None
     unique_scope: Literal["open", "forever"] | None = None
+    #: Who is told, by a signed POST, when the task is finished.
+    callback_url: Url | None = None
 
     @model_validator(mode="after")
     def _scope_of_a_key(self) -> Self:

@@ -8,10 +8,12 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from chalicelib.errors import InvalidRequest
 from chalicelib.service.keys import Asked, CreateKey, ListKeys, RevokeKey
+from chalicelib.service.webhooks import WebhookSecrets
 
 if TYPE_CHECKING:
     from chalicelib.service.diagnosis import Diagnosis
     from chalicelib.service.keys import KeyService
+    from chalicelib.service.webhooks import WebhookDesk
 
 
 class Diagnose(Asked):
@@ -20,17 +22,18 @@ class Diagnose(Asked):
     action: Literal["diagnose"]
 
 
-_Request = CreateKey | ListKeys | RevokeKey | Diagnose
+_Request = CreateKey | ListKeys | RevokeKey | Diagnose | WebhookSecrets
 _REQUEST: TypeAdapter[_Request] = TypeAdapter(Annotated[_Request, Field(discriminator="action")])
 
 
 class AdminDesk:
     """Serves operators. Whoever can reach it is trusted with every tenant."""
 
-    def __init__(self, keys: KeyService, diagnosis: Diagnosis) -> None:
+    def __init__(self, keys: KeyService, diagnosis: Diagnosis, webhooks: WebhookDesk) -> None:
         """Take who answers."""
         self._keys = keys
         self._diagnosis = diagnosis
+        self._webhooks = webhooks
 
     def handle(self, event: Any) -> dict[str, Any]:
         """Do what ``event`` asks, and answer in plain JSON.
@@ -39,8 +42,9 @@ class AdminDesk:
         answers ``{"key", "text"}``: the text is what its holder sends, and is kept nowhere.
         ``{"action": "list", "tenant"}`` answers ``{"keys"}``, ``{"action": "revoke", "id"}``
         ends a key at once and answers ``{"key"}``. ``{"action": "diagnose"}`` answers what
-        Diagnosis.read returns. Raises InvalidRequest naming all that is wrong, KeyNotFound, and
-        StoreUnavailable.
+        Diagnosis.read returns, ``{"action": "webhook_secrets", "tenant"}`` answers ``{"secrets"}``,
+        by which the tenant's receivers check signatures. Raises InvalidRequest naming all that is
+        wrong, KeyNotFound, and StoreUnavailable.
         """
         asked = _read(event)
         match asked:
@@ -52,6 +56,8 @@ class AdminDesk:
                 return self._keys.revoke(asked)
             case Diagnose():
                 return self._diagnosis.read()
+            case WebhookSecrets():
+                return self._webhooks.secrets(asked)
             case _:
                 assert_never(asked)
 
@@ -69,7 +75,7 @@ def _broken(error: Any) -> str:
     place = ".".join(map(str, error["loc"][1:]))
     match error["type"]:
         case "union_tag_invalid" | "union_tag_not_found":
-            return "action has to be create, list, revoke or diagnose"
+            return "action has to be create, list, revoke, diagnose or webhook_secrets"
         case "missing":
             return f"{place} is required"
         case "extra_forbidden":

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from chalicelib.errors import BadExpression, GiveUp
 from chalicelib.expressions import NUMBERS, compile_expression
@@ -30,43 +30,38 @@ Column = Annotated[str, Field(min_length=1, max_length=200)]
 Formula = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_readable)]
 
 
-class _Step(BaseModel):
-    model_config = ConfigDict(defer_build=True, extra="forbid", populate_by_name=True)
-
-
-class Select(_Step):
-    """Keeps these columns, in this order."""
-
-    select: list[Column] = Field(min_length=1, max_length=1000)
-
-
-class Filter(_Step):
-    """Keeps the rows for which an expression is true."""
-
-    filter: Formula
-
-
-class Map(_Step):
-    """Adds columns, or replaces them; each expression sees those before it."""
-
-    map: dict[Column, Formula] = Field(min_length=1, max_length=100)
-
-
-class Total(_Step):
+class Total(BaseModel):
     """One column of the groups: a function over the values of another column, or of all rows."""
+
+    model_config = ConfigDict(defer_build=True, extra="forbid")
 
     function: Literal["sum", "count", "min", "max", "avg"]
     of: Column | None = None
 
 
-class Aggregate(_Step):
-    """Makes one row of each group of rows that are alike in some columns."""
+class Step(BaseModel):
+    """One of ``select``, ``filter``, ``map`` and ``aggregate``; with the last perhaps ``by``.
 
-    aggregate: dict[Column, Total] = Field(min_length=1, max_length=50)
+    ``select`` keeps these columns, in this order; ``filter`` the rows for which an expression is
+    true. ``map`` adds columns, or replaces them; each expression sees the row as it was before the
+    step. ``aggregate`` makes one row of each group of rows that are alike in the columns ``by``.
+    """
+
+    model_config = ConfigDict(defer_build=True, extra="forbid")
+
+    select: list[Column] = Field(default=[], max_length=1000)
+    filter: Formula | None = None
+    map: dict[Column, Formula] = Field(default={}, max_length=100)
+    aggregate: dict[Column, Total] = Field(default={}, max_length=50)
     by: list[Column] = Field(default=[], max_length=10)
 
-
-Step = Select | Filter | Map | Aggregate
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        if sum(map(bool, (self.select, self.filter, self.map, self.aggregate))) != 1:
+            raise ValueError("has to have one of select, filter, map, aggregate")
+        if self.by and not self.aggregate:
+            raise ValueError("has by, which goes with aggregate")
+        return self
 
 
 def columns_after(steps: Sequence[Step], known: list[str] | None) -> list[str] | None:
@@ -77,33 +72,20 @@ def columns_after(steps: Sequence[Step], known: list[str] | None) -> list[str] |
     for number, step in enumerate(steps, 1):
         if known is not None and (missing := _read(step) - set(known)):
             raise GiveUp(f"Step {number}: there is no column {min(missing)!r}.")
-        match step:
-            case Select():
-                known = list(step.select)
-            case Map() if known is not None:
-                known = list(dict.fromkeys([*known, *step.map]))
-            case Aggregate():
-                known = [*step.by, *step.aggregate]
-            case _:
-                pass
+        if step.select:
+            known = list(step.select)
+        elif step.aggregate:
+            known = [*step.by, *sorted(step.aggregate)]
+        elif known is not None:
+            known = list(dict.fromkeys([*known, *sorted(step.map)]))
     return known
 
 
 def _read(step: Step) -> set[str]:
-    match step:
-        case Select():
-            return set(step.select)
-        case Filter():
-            return set(compile_expression(step.filter).names)
-        case Map():
-            read: set[str] = set()
-            made: set[str] = set()
-            for name, text in step.map.items():
-                read |= compile_expression(text).names - made
-                made.add(name)
-            return read
-        case _:
-            return {*step.by, *(total.of for total in step.aggregate.values() if total.of)}
+    texts = [*step.map.values(), *([step.filter] if step.filter else [])]
+    told = {name for text in texts for name in compile_expression(text).names}
+    totals = {total.of for total in step.aggregate.values() if total.of}
+    return {*step.select, *told, *totals, *step.by}
 
 
 def rows_after(steps: Sequence[Step], rows: Iterable[Row]) -> Iterator[Row]:
@@ -121,30 +103,25 @@ def _told(number: int, rows: Iterator[Row]) -> Iterator[Row]:
 
 
 def _after(step: Step, rows: Iterable[Row]) -> Iterator[Row]:
-    match step:
-        case Select():
-            chosen = step.select
-            return ({name: row.get(name) for name in chosen} for row in rows)
-        case Filter():
-            holds = compile_expression(step.filter).holds
-            return (row for row in rows if holds(row))
-        case Map():
-            return _mapped(step, rows)
-        case _:
-            return _gathered(step, rows)
+    if step.select:
+        return ({name: row.get(name) for name in step.select} for row in rows)
+    if step.filter:
+        holds = compile_expression(step.filter).holds
+        return (row for row in rows if holds(row))
+    return _mapped(step, rows) if step.map else _gathered(step, rows)
 
 
-def _mapped(step: Map, rows: Iterable[Row]) -> Iterator[Row]:
-    made = [(name, compile_expression(text)) for name, text in step.map.items()]
+def _mapped(step: Step, rows: Iterable[Row]) -> Iterator[Row]:
+    # By name: JSON in PostgreSQL keeps no order of keys.
+    made = [(name, compile_expression(text)) for name, text in sorted(step.map.items())]
     for row in rows:
-        for name, compute in made:
-            row[name] = compute(row)
+        row.update([(name, compute(row)) for name, compute in made])
         yield row
 
 
-def _gathered(step: Aggregate, rows: Iterable[Row]) -> Iterator[Row]:
+def _gathered(step: Step, rows: Iterable[Row]) -> Iterator[Row]:
     groups: dict[tuple[Any, ...], list[_Sum]] = {}
-    totals = list(step.aggregate.values())
+    names, totals = zip(*sorted(step.aggregate.items()), strict=True)
     for row in rows:
         key = tuple([_plain(row.get(name)) for name in step.by])
         group = groups.get(key)
@@ -157,7 +134,7 @@ def _gathered(step: Aggregate, rows: Iterable[Row]) -> Iterator[Row]:
     for key, group in groups.items():
         yield dict(zip(step.by, (value for _, value in key), strict=True)) | {
             name: found.told(total.function)
-            for (name, total), found in zip(step.aggregate.items(), group, strict=True)
+            for name, total, found in zip(names, totals, group, strict=True)
         }
 
 

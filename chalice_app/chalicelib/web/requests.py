@@ -20,14 +20,26 @@ logger = logging.getLogger(__name__)
 
 def request_id(request: Request) -> str:
     """Return API Gateway's id of a request; where there is no gateway, one of our own."""
-    inner = getattr(request.lambda_context, "aws_request_id", None)
-    return str(request.context.setdefault("requestId", inner or str(uuid.uuid4())))
+    return str(
+        request.context.setdefault("requestId", _lambda_request_id(request) or str(uuid.uuid4()))
+    )
+
+
+def _lambda_request_id(request: Request) -> str | None:
+    return getattr(request.lambda_context, "aws_request_id", None)
 
 
 def tell(request: Request, get_response: Callable[[Request], Response]) -> Response:
-    """Log one line for each request, at the level of its status; none of it is the client's."""
+    """Log one line for each request, at the level of its status; none of it is the client's.
+
+    The lines of a request have the id that the client is told, and the one on Lambda's own lines.
+    """
     begun = time.monotonic()
-    with logs.bound(request_id=request_id(request)):
+    ids = {
+        "request_id": request_id(request),
+        "lambda_request_id": _lambda_request_id(request),
+    }
+    with logs.bound(**ids):
         response = get_response(request)
         facts = {
             "method": request.method,

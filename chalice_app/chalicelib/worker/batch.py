@@ -49,6 +49,8 @@ class Batch:
     apart: list[int] = field(default_factory=list)
     attempted: list[Attempted] = field(default_factory=list)
     oldest: float = 0.0
+    #: Tasks that were ended here and have somebody to be told: the database has made tasks of it.
+    callbacks: int = 0
 
     def alone(self, task_id: int) -> Batch:
         """Return a batch of one task, with a lease of its own."""

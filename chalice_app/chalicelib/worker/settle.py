@@ -10,7 +10,7 @@ from chalicelib import logs
 from chalicelib.errors import StoreRejected, StoreUnavailable
 from chalicelib.outcome import Failed, Released, Retry, describe
 from chalicelib.store import Settlement
-from chalicelib.task import Status
+from chalicelib.task import FINAL, Status
 from chalicelib.worker.persist import persist
 
 if TYPE_CHECKING:
@@ -73,6 +73,8 @@ def conclude(batch: Batch, one: Attempted, settlement: Settlement, standing: Sta
     """Tell of an attempt that is written, and decide its messages."""
     _report(batch, one, settlement.outcome, standing)
     _decide(batch, settlement, standing)
+    if one.task.callback_url is not None and standing.status in FINAL and not standing.fenced:
+        batch.callbacks += 1
 
 
 def settlement_of(batch: Batch, task: Task, outcome: Outcome) -> Settlement:

@@ -45,6 +45,7 @@ class Worker:
         """Take the rooms below, and what attempts are made with."""
         self._store = store
         self._queue = queue
+        self._post = bench.post
         self._settings = settings
         self._settler = Settler(store, reserve=settings.worker_timeout / 12)
         self._runner = Runner(bench, store, settings)
@@ -62,6 +63,8 @@ class Worker:
             self._conclude(batch)
             self._work_alone(batch, task_id)
         self._conclude(batch)
+        if batch.callbacks:
+            self._post.send_unsent(batch.callbacks)
         return batch.fates.carry_out()
 
     def _work(self, batch: Batch, *, alone: bool = False) -> None:

@@ -25,6 +25,7 @@ class TaskOptions(TypedDict, total=False):
     expires_at: datetime
     unique_key: str
     unique_scope: Literal["open", "forever"]
+    callback_url: str
 
 
 class NewTask(TaskOptions, total=False):

@@ -1,0 +1,49 @@
+"""Who may be called back, and the secrets that receivers of webhooks check signatures by."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from chalicelib.errors import InvalidRequest
+from chalicelib.outbound import Exempt
+from chalicelib.service.keys import Asked, Tenant
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chalicelib.settings import Settings
+
+
+class WebhookSecrets(Asked):
+    """The secrets of a tenant's webhooks."""
+
+    action: Literal["webhook_secrets"]
+    tenant: Tenant
+
+
+class WebhookDesk:
+    """Tells the secrets, which are derived from the service's own."""
+
+    def __init__(self, settings: Settings, read: Callable[[str], str]) -> None:
+        """Take what reads the text of a secret by its ARN; it may raise StoreUnavailable."""
+        self._settings = settings
+        self._read = read
+
+    def secrets(self, asked: WebhookSecrets) -> dict[str, Any]:
+        """Return ``{"secrets"}``: one, or two while the service's own is changed, the new first.
+
+        Raises InvalidRequest where none is set, InvalidSettings and StoreUnavailable.
+        """
+        from chalicelib.outbound.signing import secrets_of  # noqa: PLC0415  (seldom needed)
+
+        arn = self._settings.webhook_secrets_arn
+        roots = self._read(arn) if arn else self._settings.webhook_secrets
+        if not roots:
+            raise InvalidRequest("No WEBHOOK_SECRETS are set in this service.")
+        return {"secrets": secrets_of(asked.tenant, roots)}
+
+
+def callbacks(settings: Settings) -> Exempt | None:
+    """Return the hosts of our own that may be called back; None: webhooks are not set up."""
+    signed = settings.webhook_secrets or settings.webhook_secrets_arn
+    return Exempt.parse(settings.outbound_allow) if signed else None
