@@ -54,7 +54,7 @@ def resize_photo(task, context):
     import time
     steps = round(5 * float((task.payload or {}).get("seconds", 0)))
     for step in range(steps):
-        context.progress(100 * step / steps, f"row {step} of {steps}")
+        context.progress(100 * step / steps, f"tile {step} of {steps}")
         time.sleep(0.2)
     return {"width": 1280, "height": 853}
 

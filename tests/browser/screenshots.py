@@ -131,14 +131,33 @@ def draw(chromium: Any, stack: Stack, charged: int) -> Iterator[tuple[str, int]]
             "Attempt 3 succeeded",
             {**phone, "color_scheme": "dark"},
         ),
+        (
+            "form.png",
+            "#/new?kind=import_order",
+            "As printed on the invoice",
+            {"viewport": {"width": 720, "height": 800}, "color_scheme": "light"},
+        ),
     ]
     for name, path, text, options in pictures:
         visit = Visit(chromium, stack, **options)
         visit.open(path)
         see(visit.page, text)
+        if name == "form.png":
+            fill_in(visit.page)
         visit.page.screenshot(path=IMAGES / name)
         visit.close()
         yield name, (IMAGES / name).stat().st_size
+
+
+def fill_in(page: Any) -> None:
+    """Fill in the form, with a number that breaks its rule."""
+    page.get_by_label("Title").fill("Import order 2209")
+    page.get_by_label("Number").fill("0")
+    page.get_by_role("button", name="Add one").click()
+    page.get_by_label("Items 1").fill("lamp")
+    page.get_by_role("button", name="Create the task").click()
+    page.locator(".wrong").wait_for()
+    page.evaluate("scrollTo(0, 0)")
 
 
 if __name__ == "__main__":

@@ -65,6 +65,16 @@ def test_a_phone_scrolls_down_and_never_sideways(
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
 
 
+def test_what_is_below_the_picture_of_a_task_stays_on_its_line_on_a_phone(
+    visit: Callable[..., Visit], places: dict[str, tuple[str, str]]
+) -> None:
+    path, text = places["failed task"]
+    page = visit(path, viewport=PHONE).page
+    see(page, text)
+    told = page.locator(".picture .ends > span", has_text="in all")
+    assert told.bounding_box()["height"] < 30  # of two lines it is more
+
+
 def test_a_slash_leads_to_the_search_from_anywhere(visit: Callable[..., Visit]) -> None:
     page = visit("").page
     see(page, "How long tasks take")

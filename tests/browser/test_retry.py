@@ -33,8 +33,10 @@ class Slow:
 
     def answer(self, *ids: int, more: bool) -> None:
         """Let it answer the next request."""
-        while not self.held:
-            self.page.wait_for_timeout(10)
+        for _ in range(500):
+            if self.held:
+                break
+            self.page.wait_for_timeout(20)  # the request is heard of meanwhile
         told = {"ids": ids, "more": more, "next_cursor": "after" if more else None}
         self.held.pop(0).fulfill(json=told)
 

@@ -67,7 +67,7 @@ def test_progress_is_a_bar_with_its_note_that_moves_by_itself(
     begun = bar.evaluate("one => one.value")
     page.wait_for_function("begun => document.querySelector('progress').value > begun", arg=begun)
     told = page.locator(".progress").inner_text()
-    assert re.search(r"^\s*\d+ % . row \d+ of 300$", told)
+    assert re.search(r"^\s*\d+ % . tile \d+ of 300$", told)
     shop.call("POST", f"/tasks/{number}/cancel")
     page.locator(".under .badge.cancelled").wait_for()
 
