@@ -67,7 +67,8 @@ class Context(Generic[P]):
     lines that tell of the task and its attempt by themselves.
 
     A handler that still runs at its deadline is interrupted by TimedOut: it may clean up, and lets
-    it pass. In a thread nothing can be interrupted; there ``heartbeat`` and ``progress`` raise it.
+    it pass. In a thread nothing can be interrupted; there ``heartbeat``,
+    ``progress``, ``step`` and ``transaction`` raise it.
     """
 
     idempotency_key: str
@@ -125,8 +126,10 @@ class Context(Generic[P]):
         """Return the transaction that commits with the completion of this attempt.
 
         What it did is undone when the handler raises or the attempt is fenced, so its effects
-        happen exactly once. It is one for the whole attempt, on a connection of its own.
+        happen exactly once. It is one for the whole attempt, on a connection of its own. Raises
+        TimedOut after the deadline, and StoreUnavailable.
         """
+        self._in_time()
         return self.powers.begin()
 
     def enqueue(self, title: str, **values: Any) -> None:

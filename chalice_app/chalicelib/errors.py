@@ -237,7 +237,11 @@ class Stopped(Signal):
 class TimedOut(BaseException):
     """The handler was still running when its time was over."""
 
-    def __init__(self, seconds: float | None = None) -> None:
-        """Take how many seconds the handler had been running, where it is known."""
+    def __init__(self, seconds: float | None = None, *, goes_on: bool = False) -> None:
+        """Take how many seconds the handler had been running, where it is known.
+
+        ``goes_on``: it could not be interrupted, and still runs.
+        """
         after = "when its time was over" if seconds is None else f"after {seconds:.1f} s"
-        super().__init__(f"The handler was interrupted {after}.")
+        fate = "was still running" if goes_on else "was interrupted"
+        super().__init__(f"The handler {fate} {after}.")

@@ -85,6 +85,7 @@ class Settings(BaseModel):
     worker_timeout: int = Field(
         60, ge=2, le=900, description="The worker's time limit; equals its `lambda_timeout`."
     )
+    worker_threads: int = Field(8, ge=1, le=64, description="Most tasks of a batch at once.")
     attempt_limit: int = Field(3, ge=1, le=100, description="Attempts a new task may use.")
     max_receive_count: int = Field(
         3,

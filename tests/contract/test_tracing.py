@@ -7,6 +7,8 @@ import re
 import secrets
 import socket
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -270,6 +272,36 @@ def test_work_belongs_to_the_trace_of_whoever_asked_for_it(bench: Bench) -> None
         assert len(told.of(trace)) == 2
 
 
+def test_works_in_threads_at_once_belong_each_to_their_own_trace(bench: Bench) -> None:
+    senders = [_sent(bench) for _ in range(3)]
+    headers = [*(headers for _, headers in senders), {}]
+    barrier = threading.Barrier(len(headers))
+
+    def inner() -> str | None:
+        barrier.wait(20)
+        span("inner")
+        barrier.wait(20)
+        return tracing.current_id()
+
+    def work() -> list[str | None]:
+        with ThreadPoolExecutor(len(headers)) as pool:
+            begun = [
+                pool.submit(copy_context().run, resumed, some, partial(span, "kind", inner))
+                for some in headers
+            ]
+        span("settle")
+        return [one.result() for one in begun]
+
+    invocation, ids = bench.observe(work)
+    told = bench.take()
+    assert ids == [*(trace for trace, _ in senders), invocation]
+    for trace, _ in senders:
+        [whole] = told.of(trace).roots()
+        assert told.below(whole.id).names() == ["kind"]
+        assert told.of(trace).names() == ["inner", "kind", "worker"]
+    assert told.of(invocation).names() == ["inner", "kind", "settle"]
+
+
 def test_the_work_lies_below_what_was_current_when_it_was_asked_for(bench: Bench) -> None:
     trace, headers = bench.observe(lambda: span("asking", tracing.outgoing))
     [asking] = bench.take()
@@ -431,7 +463,9 @@ def test_outside_of_lambda_x_ray_records_nothing_but_what_is_linked(
 ) -> None:
     with contextlib.contextmanager(_bench)("xray", monkeypatch) as bench:
         trace, headers = _sent(bench)
-        bench.back_end._recorder.configure(context=Context("IGNORE_ERROR"))
+        recorder = bench.back_end._recorder
+        recorder.configure(context=Context("IGNORE_ERROR"))
+        monkeypatch.setattr(spans, "_back_end", XRay(recorder))
         bench.observe(lambda: (span("claim"), resumed(headers, lambda: span("kind"))))
         told = bench.take()
         assert told.names() == ["kind", "worker"]

@@ -16,11 +16,12 @@ PROVIDED = frozenset(
     {"boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six.py", "urllib3"}
 )
 #: Parts of packages that nothing here asks for: pydantic's own past, its colours, pipelines and
-#: plugin for mypy, C that is compiled, X-Ray's patches of libraries that are not there, what is
-#: said of a package for who installs it (OpenTelemetry asks its own).
+#: plugin for mypy, psycopg2's pools, C that is compiled, X-Ray's patches of libraries that are not
+#: there, what is said of a package for who installs it (OpenTelemetry asks its own).
 UNUSED = re.compile(
     r"pydantic/(v1/|mypy|color|experimental/pipeline)|[^/]+/(tests?/|test_cases)"
     r"|.*\.(pyi|c|h)$|[^/]+-stubs/"
+    r"|psycopg2/pool\.py"
     r"|(?!opentelemetry)[^/]+\.dist-info/(METADATA$|RECORD$|sboms/)"
     r"|aws_xray_sdk/ext/(?!botocore|boto_utils|dbapi2|psycopg2|util|resources|__init__)"
 )

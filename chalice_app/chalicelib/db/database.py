@@ -76,6 +76,9 @@ class Database:
         self._statements = named_statements()
         self._idle: list[Connection] = []
         self._slots = threading.BoundedSemaphore(connections)
+        # A transaction keeps its connection, and whoever holds one may need another: half are
+        # left to statements by themselves, or all would wait for each other.
+        self._transactions = threading.BoundedSemaphore(max(1, connections // 2))
 
     def query(self, name: str, /, **arguments: Any) -> Rows:
         """Run one named statement by itself and return its rows.
@@ -102,8 +105,10 @@ class Database:
     @contextmanager
     def transaction(self, patience: float = math.inf) -> Iterator[Transaction]:
         """Run several statements in one transaction, which may take so many seconds."""
+        deadline = time.monotonic() + patience
         with (
-            self._borrowed(time.monotonic() + patience) as connection,
+            _slot(self._transactions, deadline),
+            self._borrowed(deadline) as connection,
             connection.cursor() as cursor,
         ):
             cursor.execute("begin")
@@ -132,7 +137,7 @@ class Database:
 
     @contextmanager
     def _borrowed(self, deadline: float) -> Iterator[Connection]:
-        with self._slot(deadline):
+        with _slot(self._slots, deadline):
             connection = self._connected(deadline)
             try:
                 yield connection
@@ -147,16 +152,6 @@ class Database:
             finally:
                 if not connection.closed:
                     self._idle.append(connection)
-
-    @contextmanager
-    def _slot(self, deadline: float) -> Iterator[None]:
-        wait = None if math.isinf(deadline) else max(0.0, deadline - time.monotonic())
-        if not self._slots.acquire(timeout=wait):
-            raise StoreUnavailable("Every connection to the database is in use; try again.")
-        try:
-            yield
-        finally:
-            self._slots.release()
 
     def _connected(self, deadline: float) -> Connection:
         for connection in iter(self._take, None):
@@ -187,6 +182,17 @@ class Database:
             return self._idle.pop()
         except IndexError:  # asked instead of told: another thread may be quicker
             return None
+
+
+@contextmanager
+def _slot(slots: threading.BoundedSemaphore, deadline: float) -> Iterator[None]:
+    wait = None if math.isinf(deadline) else max(0.0, deadline - time.monotonic())
+    if not slots.acquire(timeout=wait):
+        raise StoreUnavailable("Every connection to the database is in use; try again.")
+    try:
+        yield
+    finally:
+        slots.release()
 
 
 def _rows(cursor: Any) -> Rows:

@@ -5,6 +5,7 @@ Outside of Lambda there is no such segment, and nothing is recorded but what is 
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from traceback import extract_tb
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,31 @@ class _Linked:
     outer: Any
 
 
+class _Contexts:
+    """The recorder's context: that of the thread's own trace if it has one, else the usual.
+
+    Lambda's context refuses segments; those of other traces live in contexts of their own.
+    """
+
+    def __init__(self, usual: Any) -> None:
+        self._usual = usual
+        self._here = threading.local()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(getattr(self._here, "own", self._usual), name)
+
+    def enter(self, segment: Segment) -> Any:
+        """Begin a context with this segment in it, and return the one before, to go back to."""
+        outer = getattr(self._here, "own", self._usual)
+        self._here.own = Context("IGNORE_ERROR")
+        self._here.own.put_segment(segment)
+        return outer
+
+    def leave(self, outer: Any) -> None:
+        """Go back to the context before."""
+        self._here.own = outer
+
+
 class XRay:
     """Spans as X-Ray's subsegments, sent by UDP to the daemon beside the function."""
 
@@ -37,8 +63,7 @@ class XRay:
         """Take a recorder: the SDK's own, which a handler may use for spans of its own."""
         self._recorder = recorder
         self._recorder.configure(service="tasks", context_missing="IGNORE_ERROR")
-        # Lambda's context refuses segments; those of other traces live in one of their own.
-        self._apart = Context("IGNORE_ERROR")
+        self._contexts = self._recorder.context = _Contexts(self._recorder.context)
         self._function = "tasks"
 
     def begin(self, invocation: Invocation) -> None:
@@ -72,10 +97,7 @@ class XRay:
             sampled=sender.sampled,
         )
         segment.origin = "AWS::Lambda::Function"
-        self._apart.put_segment(segment)
-        linked = _Linked(segment, self._recorder.context)
-        self._recorder.context = self._apart
-        return linked
+        return _Linked(segment, self._contexts.enter(segment))
 
     def answer(self, span: Any, status: int) -> None:
         """Do nothing: API Gateway's segment has it."""
@@ -124,8 +146,7 @@ class XRay:
             if segment.sampled:
                 self._recorder.emitter.send_entity(segment)
         finally:
-            self._apart.clear_trace_entities()
-            self._recorder.context = linked.outer
+            self._contexts.leave(linked.outer)
 
     def _unwind(self, span: Any) -> None:
         # An interrupted handler may have left spans of its own open.

@@ -6,8 +6,9 @@ settle  one statement, as rarely as the waiting allows, writes what became of th
 answer  every message is deleted, or kept and seen again when its task is due
 
 ``work`` claims, ``run`` makes an attempt with the ``powers`` that its handler has, ``alarm``
-interrupts a handler whose time is over, ``settle`` writes many outcomes, ``complete`` one together
-with its effects; ``batch`` is what they hand to each other, ``bench`` what they work with.
+interrupts a handler whose time is over, ``threads`` makes attempts beside each other, ``settle``
+writes many outcomes, ``complete`` one together with its effects; ``batch`` is what they hand to
+each other, ``bench`` what they work with.
 """
 
 from __future__ import annotations

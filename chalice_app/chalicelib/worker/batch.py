@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -14,6 +16,10 @@ if TYPE_CHECKING:
     from chalicelib.queue import Message
     from chalicelib.task import Task
     from chalicelib.worker.powers import Powers
+
+
+#: A result waits this long, in seconds, for others to be settled in the same statement.
+PATIENCE = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,18 @@ class Batch:
         """Return a batch of one task, with a lease of its own."""
         messages = {task_id: self.messages[task_id]}
         return Batch(invocation=self.invocation, fates=self.fates, messages=messages)
+
+    def keep(self, attempted: Attempted) -> None:
+        """Keep an attempt that is over until it is settled."""
+        if not self.attempted:
+            self.oldest = time.monotonic()
+        self.attempted.append(attempted)
+
+    def patience_left(self) -> float:
+        """Return how many seconds the oldest attempt may still wait; without any, for ever."""
+        if not self.attempted:
+            return math.inf
+        return self.oldest + PATIENCE - time.monotonic()
 
     def leave(self, task_id: int) -> None:
         """Leave a task's messages to the visibility timeout: nobody knows how it stands."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib import logs
 from chalicelib.context import Context
+from chalicelib.errors import TimedOut
 from chalicelib.outcome import Completed, completed, judge
 from chalicelib.policy import Backoff
 from chalicelib.worker.alarm import margin, time_for
@@ -52,12 +53,18 @@ class Runner:
         seen = self._duration.get(kind)
         return seen is None or seen > seconds
 
-    def attempt(self, claim: Claim, batch: Batch) -> Attempted:
+    def deadline(self, claim: Claim, batch: Batch) -> float:
+        """Return until when an attempt that is begun now may take, on time.monotonic()'s clock."""
+        timeout = self._bench.registry.policy_of(claim.task.kind).timeout
+        left = batch.invocation.remaining()
+        return time.monotonic() + time_for(left, self._margin, timeout)
+
+    def attempt(self, claim: Claim, batch: Batch, deadline: float) -> Attempted:
         """Run the handler of a task that was claimed."""
         task = claim.task
         facts = batch.facts(task)
         powers = self._powers(claim, batch)
-        context = self._context(claim, batch, powers)
+        context = self._context(claim, batch, powers, deadline)
         logger.info("task_started", extra=facts | {"queue_wait_ms": _queue_wait(task)})
         begun = time.monotonic()
         try:
@@ -71,6 +78,13 @@ class Runner:
             return Attempted(task, outcome, duration, powers)
         powers.undo()
         return Attempted(task, outcome, duration)
+
+    def give_up(self, claim: Claim, batch: Batch, seconds: float) -> Attempted:
+        """Return the end of an attempt that its thread has been making for so many seconds."""
+        task = claim.task
+        logger.warning("handler_goes_on", extra=batch.facts(task))
+        self._duration[task.kind] = seconds
+        return Attempted(task, self.judge(task, TimedOut(seconds, goes_on=True)), seconds)
 
     def judge(self, task: Task, error: BaseException) -> Outcome:
         """Decide what an exception means for the task whose attempt it ended."""
@@ -93,13 +107,11 @@ class Runner:
     def _patience(self, invocation: Invocation) -> float:
         return max(invocation.remaining() - self._margin / 2, 0.0)
 
-    def _context(self, claim: Claim, batch: Batch, powers: Powers) -> Context[Any]:
+    def _context(self, claim: Claim, batch: Batch, powers: Powers, deadline: float) -> Context[Any]:
         task = claim.task
-        timeout = self._bench.registry.policy_of(task.kind).timeout
-        left = batch.invocation.remaining()
         return Context(
             idempotency_key=f"task-{task.id}",
-            deadline=time.monotonic() + time_for(left, self._margin, timeout),
+            deadline=deadline,
             attempt=task.attempts_spent,
             tenant=claim.tenant,
             settings=self._settings,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.errors import StoreUnavailable, UnreadableMessage
@@ -11,11 +10,12 @@ from chalicelib.fate import Fates
 from chalicelib.outcome import Released
 from chalicelib.queue import Message
 from chalicelib.task import Status
-from chalicelib.worker.batch import Attempted, Batch
+from chalicelib.worker.batch import PATIENCE, Attempted, Batch
 from chalicelib.worker.complete import Completer
 from chalicelib.worker.persist import persist
 from chalicelib.worker.run import Runner
 from chalicelib.worker.settle import Settler
+from chalicelib.worker.threads import Threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from chalicelib.worker.bench import Bench
 
 logger = logging.getLogger(__name__)
-
-#: A result waits this long, in seconds, for others to be settled in the same statement.
-PATIENCE = 0.2
 
 
 class Worker:
@@ -49,6 +46,7 @@ class Worker:
         self._settings = settings
         self._settler = Settler(store, reserve=settings.worker_timeout / 12)
         self._runner = Runner(bench, store, settings)
+        self._threads = Threads(self._runner, bench.registry, settings.worker_threads)
         self._completer = Completer(bench, self._settler, self._runner.judge, settings)
 
     def work(self, records: Iterable[dict[str, Any]], invocation: Invocation) -> dict[str, Any]:
@@ -115,23 +113,31 @@ class Worker:
         return [standing.claim for standing in standings if standing.claim]
 
     def _run_all(self, batch: Batch, claims: Sequence[Claim]) -> None:
-        for number, claim in enumerate(claims):
+        beside, others = self._threads.part(claims)
+        begun = bool(beside)
+        if beside:
+            for attempted in self._threads.attempts(beside, batch):
+                self._take(batch, attempted)
+        for claim in [*beside, *others]:
             kind = claim.task.kind
-            if number and not self._runner.may_start(batch.invocation, kind):
-                attempted = Attempted(claim.task, Released(0))
-            else:
-                if self._runner.may_take_longer(kind, PATIENCE):
-                    self._settler.settle(batch)
-                attempted = self._runner.attempt(claim, batch)
-            if attempted.powers is not None:
-                self._completer.complete(batch, attempted)
+            if begun and not self._runner.may_start(batch.invocation, kind):
+                self._take(batch, Attempted(claim.task, Released(0)))
                 continue
-            if not batch.attempted:
-                batch.oldest = time.monotonic()
-            batch.attempted.append(attempted)
-            if time.monotonic() - batch.oldest > PATIENCE:
+            begun = True
+            if self._runner.may_take_longer(kind, PATIENCE):
                 self._settler.settle(batch)
+            deadline = self._runner.deadline(claim, batch)
+            self._take(batch, self._runner.attempt(claim, batch, deadline))
         self._settler.settle(batch)
+
+    def _take(self, batch: Batch, attempted: Attempted | None) -> None:
+        if attempted is not None and attempted.powers is not None:
+            self._completer.complete(batch, attempted)
+            return
+        if attempted is not None:
+            batch.keep(attempted)
+        if batch.patience_left() < 0:
+            self._settler.settle(batch)
 
     def _conclude(self, batch: Batch) -> None:
         ids, batch.fates.unsent = batch.fates.unsent, []
