@@ -112,7 +112,8 @@ class Memory:
                 tenant=self._given.get("tenant", "default"),
                 steps=dict(row.steps),
             )
-            attempted = runner.attempt(claim, self._batch(row.task))
+            batch = self._batch(row.task)
+            attempted = runner.attempt(claim, batch, runner.deadline(claim, batch))
             ran.outcome = _committed(attempted, runner, ran)
         if isinstance(ran.raised, KeyboardInterrupt):  # it was not meant for the handler
             raise ran.raised
