@@ -25,8 +25,9 @@ def url(own_url: str) -> str:
 HOURS = 3600
 LIBRARY = Path(str(chalicelib.__file__)).parent
 WALL_CLOCKS = {"now", "utcnow", "today", "time", "time_ns"}
-#: The sample handler tells the time in its result; operators are told how far two clocks differ.
-READERS = {"handlers/default.py", "service/diagnosis.py"}
+#: The sample handler tells the time in its result; operators are told how far two clocks differ;
+#: a webhook tells its receiver when it was sent.
+READERS = {"handlers/default.py", "handlers/webhook_deliver.py", "service/diagnosis.py"}
 
 
 def _reads_a_clock(path: Path) -> bool:

@@ -154,7 +154,7 @@ def test_a_password_that_was_rotated_is_read_again(
 def test_a_secret_that_is_not_to_be_had_is_an_outage(vault: Any) -> None:
     arn = vault.create_secret(Name="tasks", SecretString="{}")["ARN"]
     vault.delete_secret(SecretId=arn, ForceDeleteWithoutRecovery=True)
-    with pytest.raises(StoreUnavailable, match="password cannot be read"):
+    with pytest.raises(StoreUnavailable, match="secret cannot be read"):
         runtime_of(arn).database.query("read_schema_version")
 
 

@@ -131,8 +131,8 @@ def test_an_unknown_id_is_told_so() -> None:
 BAD_EVENTS: list[tuple[Any, list[str]]] = [
     (None, ["the event has to be a valid dictionary"]),
     ([], ["the event has to be a valid dictionary"]),
-    ({}, ["action has to be create, list, revoke or diagnose"]),
-    ({"action": "drop"}, ["action has to be create, list, revoke or diagnose"]),
+    ({}, ["action has to be create, list, revoke, diagnose or webhook_secrets"]),
+    ({"action": "drop"}, ["action has to be create, list, revoke, diagnose or webhook_secrets"]),
     ({"action": "create"}, ["tenant is required", "name is required", "scopes is required"]),
     (CREATE | {"tenant": "Acme Inc"}, ["tenant has to be 1 to 63 of a-z"]),
     (CREATE | {"tenant": "acme\n"}, ["tenant has to be 1 to 63 of a-z"]),

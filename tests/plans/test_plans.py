@@ -213,6 +213,7 @@ RETRY = {
     "most": MOST_LOOKED_AT,
     "status": "failed",
     "more": 3,
+    "attempts": "{}",
     "grace": 120.0,
 }
 
