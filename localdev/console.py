@@ -38,6 +38,7 @@ _KNOWN = {
     "task_resent": ("→", _YELLOW, "sent again"),
     "message_unreadable": ("?", _RED, "message is unreadable; left for the dead-letter queue"),
     "effects_undone": ("!", _RED, "its effects could not be committed; nothing of them happened"),
+    "handler_goes_on": ("!", _YELLOW, "goes on in its thread after its time was over"),
     "results_lost": ("!", _RED, "results not stored; their tasks will be tried again"),
     "batch_kept": ("!", _RED, "batch kept for later: the database could not be reached"),
     "not_marked_unsent": ("!", _YELLOW, "tasks not marked; they are sent again later"),

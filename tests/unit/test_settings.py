@@ -20,6 +20,7 @@ OUT_OF_BOUNDS = [
     ("BATCH_WINDOW", "301"),
     ("MAXIMUM_CONCURRENCY", "1"),
     ("WORKER_TIMEOUT", "901"),
+    ("WORKER_THREADS", "65"),
     ("ATTEMPT_LIMIT", "0"),
     ("MAX_RECEIVE_COUNT", "1001"),
     ("RETRY_DELAY", "-1"),
