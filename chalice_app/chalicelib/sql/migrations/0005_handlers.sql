@@ -1,12 +1,16 @@
--- What handlers ask for: attempts of their own, progress, steps that are remembered, follow-up tasks.
+-- What handlers ask for: attempts of their own, progress, steps that are remembered, follow-up tasks;
+-- and who is told of the end of a task (the next file).
 
 alter table tasks add column progress jsonb;
 alter table tasks add column steps jsonb;
+alter table tasks add column callback_url text;
 
 comment on column tasks.progress is
     'How far the work is, as its handler last told: {"percent", "note"}.';
 comment on column tasks.steps is
     'What attempts have done that later ones need not do again: values by the names of steps.';
+comment on column tasks.callback_url is
+    'Who is told, by a task of the kind webhook.deliver, each time this one becomes final.';
 
 create function add_tasks(
     tenant text, ids bigint[], items jsonb, attempts integer, grace float8, ahead float8)
@@ -16,20 +20,21 @@ as $$
 begin
     return query
     insert into tasks (id, tenant, kind, title, description, payload, attempt_limit, expires_at,
-                       tags, unique_key, unique_scope, run_at, dispatch_after)
+                       tags, unique_key, unique_scope, callback_url, run_at, dispatch_after)
         overriding system value
     select ids[w.number], add_tasks.tenant, w.kind, w.title, w.description, w.payload,
            coalesce(w.attempt_limit, attempts), w.expires_at,
-           array(select jsonb_array_elements_text(w.tags)), w.unique_key, w.unique_scope, due.run_at,
+           array(select jsonb_array_elements_text(w.tags)), w.unique_key, w.unique_scope,
+           w.callback_url, due.run_at,
            case when due.run_at <= now() + make_interval(secs => ahead)
                 then due.run_at + make_interval(secs => grace)
                 else due.run_at - make_interval(secs => ahead) end
       from rows from (jsonb_to_recordset(items) as (
                kind text, title text, description text, payload jsonb, run_at timestamptz,
                delay float8, expires_at timestamptz, tags jsonb, unique_key text,
-               unique_scope text, attempt_limit integer)) with ordinality
+               unique_scope text, attempt_limit integer, callback_url text)) with ordinality
            as w (kind, title, description, payload, run_at, delay, expires_at, tags, unique_key,
-                 unique_scope, attempt_limit, number)
+                 unique_scope, attempt_limit, callback_url, number)
            cross join lateral (select greatest(now(), coalesce(
                w.run_at, now() + make_interval(secs => coalesce(w.delay, 0)))) as run_at) as due
      order by w.unique_key  -- so that two batches never wait for each other

@@ -1,9 +1,5 @@
--- Who is told of a task's end: the row says so, and whatever ends it makes the task that tells.
-
-alter table tasks add column callback_url text;
-
-comment on column tasks.callback_url is
-    'Who is told, by a task of the kind webhook.deliver, each time this one becomes final.';
+-- Whoever is named by a task's callback_url is told of its end: whatever ends it makes the task that
+-- tells.
 
 create function shown(moment timestamptz) returns text
     language sql stable
@@ -50,35 +46,3 @@ create trigger webhook
           and new.status in ('completed', 'failed', 'cancelled')
           and old.status not in ('completed', 'failed', 'cancelled'))
     execute function make_webhook();
-
-create or replace function add_tasks(
-    tenant text, ids bigint[], items jsonb, attempts integer, grace float8, ahead float8)
-    returns table (id bigint, kind text, title text, description text, wait float8)
-    language plpgsql
-as $$
-begin
-    return query
-    insert into tasks (id, tenant, kind, title, description, payload, attempt_limit, expires_at,
-                       tags, unique_key, unique_scope, callback_url, run_at, dispatch_after)
-        overriding system value
-    select ids[w.number], add_tasks.tenant, w.kind, w.title, w.description, w.payload,
-           coalesce(w.attempt_limit, attempts), w.expires_at,
-           array(select jsonb_array_elements_text(w.tags)), w.unique_key, w.unique_scope,
-           w.callback_url, due.run_at,
-           case when due.run_at <= now() + make_interval(secs => ahead)
-                then due.run_at + make_interval(secs => grace)
-                else due.run_at - make_interval(secs => ahead) end
-      from rows from (jsonb_to_recordset(items) as (
-               kind text, title text, description text, payload jsonb, run_at timestamptz,
-               delay float8, expires_at timestamptz, tags jsonb, unique_key text,
-               unique_scope text, attempt_limit integer, callback_url text)) with ordinality
-           as w (kind, title, description, payload, run_at, delay, expires_at, tags, unique_key,
-                 unique_scope, attempt_limit, callback_url, number)
-           cross join lateral (select greatest(now(), coalesce(
-               w.run_at, now() + make_interval(secs => coalesce(w.delay, 0)))) as run_at) as due
-     order by w.unique_key  -- so that two batches never wait for each other
-        on conflict do nothing
-        returning tasks.id, tasks.kind, tasks.title::text, tasks.description,
-                  extract(epoch from tasks.run_at - now())::float8;
-end
-$$;
