@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.errors import StoreUnavailable
@@ -30,24 +29,20 @@ def read_secret(arn: str) -> str:
 
 def signer(region: str) -> Callable[[str, int, str], str]:
     """Return what makes a token for a host, a port and a user of RDS; raises StoreUnavailable."""
-    client = once(lambda: _new_rds_client(region))
+    client = clients(region)
 
     def sign(host: str, port: int, user: str) -> str:
         from botocore.exceptions import BotoCoreError  # noqa: PLC0415
 
         try:
-            token = client().generate_db_auth_token(DBHostname=host, Port=port, DBUsername=user)
+            token = client("rds").generate_db_auth_token(
+                DBHostname=host, Port=port, DBUsername=user
+            )
         except BotoCoreError as error:
             raise StoreUnavailable("There are no credentials for the database.") from error
         return str(token)
 
     return sign
-
-
-def _new_rds_client(region: str) -> Any:
-    import boto3  # noqa: PLC0415  (only a process that signs pays for it)
-
-    return boto3.client("rds", region_name=region)
 
 
 def once(make: Callable[[], Any]) -> Callable[[], Any]:
@@ -66,16 +61,18 @@ def once(make: Callable[[], Any]) -> Callable[[], Any]:
 
 def clients(region: str) -> Callable[[str], Any]:
     """Return what gives the boto3 client of a service, made once."""
-
-    @cache
-    def client(service: str) -> Any:
-        import boto3  # noqa: PLC0415  (only a process whose handlers ask for one pays for it)
-
-        with lock:  # boto3 builds clients on one thread at a time
-            make: Any = boto3.client  # its types know no service that has no name yet
-            return make(service, region_name=region)
-
     lock = threading.Lock()
+    made: dict[str, Any] = {}
+
+    def client(service: str) -> Any:
+        with lock:  # boto3 builds clients on one thread at a time
+            if service not in made:
+                import boto3  # noqa: PLC0415  (only a process that asks for one pays for it)
+
+                make: Any = boto3.client  # its types know no service that has no name yet
+                made[service] = make(service, region_name=region)
+            return made[service]
+
     return client
 
 
