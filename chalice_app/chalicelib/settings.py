@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from chalicelib.errors import InvalidSettings
-from chalicelib.unsafe import check_exemptions, explained, parts, unsafe
+from chalicelib.setting_rules import check_exemptions, explained, parts, unsafe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Which settings are fit for a laptop and not for Lambda."""
+"""The rules for settings that no bound can tell, and what is said of those that are broken."""
 
 from __future__ import annotations
 
