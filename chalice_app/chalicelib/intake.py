@@ -5,17 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
+from pydantic_core import to_json
 
 from chalicelib.errors import OutboundRefused
 from chalicelib.outbound import check_url
+from chalicelib.schemas import NewTask
+from chalicelib.schemas.bodies import read_body
 from chalicelib.schemas.rules import Broken, pointer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from chalicelib.outbound import Exempt
     from chalicelib.registry import Registry
-    from chalicelib.schemas import NewTask
 
     Path = tuple[int | str, ...]
 
@@ -53,6 +55,16 @@ def check_callbacks(tasks: Sequence[NewTask], exempt: Exempt | None, *, one: boo
             broken.add(place, str(error))
     if broken:
         raise broken.refusal()
+
+
+def taken(registry: Registry, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is stored of a task with these ``values`` of POST /tasks, given as objects.
+
+    Raises what a request with them would be refused with: InvalidRequest.
+    """
+    new = read_body(NewTask, to_json(values, inf_nan_mode="constants"))
+    check_new(registry, [new], one=True)
+    return stored(registry, new)
 
 
 def stored(registry: Registry, new: NewTask) -> dict[str, Any]:

@@ -10,14 +10,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from pydantic_core import to_json
-
-from chalicelib.intake import check_new, stored
+from chalicelib.intake import taken
 from chalicelib.logs import JsonLines
 from chalicelib.outcome import Completed
 from chalicelib.queue import Message
-from chalicelib.schemas import NewTask
-from chalicelib.schemas.bodies import read_body
 from chalicelib.settings import Settings
 from chalicelib.store import Claim
 from chalicelib.task import Status, Task
@@ -59,9 +55,8 @@ class Memory:
         """Return the task of a test; raises InvalidRequest for what POST /tasks would refuse."""
         usual = {"title": "A test"} | dict(self._given.get("task", {}))
         values = usual | {"kind": kind} | ({} if payload is None else {"payload": payload})
-        new = read_body(NewTask, to_json(values, inf_nan_mode="constants"))
-        check_new(self._registry, [new], one=True)
-        row = self.row(stored(self._registry, new), attempt=self._given.get("attempt", 1))
+        columns = taken(self._registry, values)
+        row = self.row(columns, attempt=self._given.get("attempt", 1))
         row.steps |= self._given.get("steps", {})
         return row
 

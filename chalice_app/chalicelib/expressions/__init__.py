@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chalicelib.expressions.formula import Formula
 from chalicelib.expressions.functions import FUNCTIONS
 from chalicelib.expressions.parsing import MAX_DEPTH, MAX_LENGTH, Expression, compile_expression
 from chalicelib.expressions.values import MAX_BITS, MAX_TEXT, NUMBERS, Row, Value
@@ -14,6 +15,7 @@ __all__ = [
     "MAX_TEXT",
     "NUMBERS",
     "Expression",
+    "Formula",
     "Row",
     "Value",
     "compile_expression",

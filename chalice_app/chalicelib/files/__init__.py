@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from chalicelib.errors import GiveUp
 from chalicelib.files.folder import FolderFiles
 from chalicelib.files.names import FileName, checked_name
+from chalicelib.files.reading import Reading
 from chalicelib.files.s3 import S3Files
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 Files = FolderFiles | S3Files
 
-__all__ = ["FileName", "Files", "checked_name", "files_of"]
+__all__ = ["FileName", "Files", "Reading", "checked_name", "files_of"]
 
 
 def files_of(place: str, tenant: str, s3: Callable[[], Any]) -> Files:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.errors import GiveUp
 from chalicelib.files.names import checked_name
+from chalicelib.files.reading import Reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +44,7 @@ class S3Files:
                 raise
             raise GiveUp(f"There is no file {name!r}, or it may not be read.") from None
         with contextlib.closing(found["Body"]) as body:
-            yield io.BufferedReader(_Body(body), 1 << 18), int(found["ContentLength"])
+            yield io.BufferedReader(Reading(body), 1 << 18), int(found["ContentLength"])
 
     @contextlib.contextmanager
     def write(self, name: str) -> Iterator[Any]:
@@ -58,19 +59,6 @@ class S3Files:
 
     def _where(self, name: str) -> dict[str, str]:
         return {"Bucket": self._bucket, "Key": f"{self._home}/{checked_name(name)}"}
-
-
-class _Body(io.RawIOBase):
-    def __init__(self, body: Any) -> None:
-        self._body = body
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        data: bytes = self._body.read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
 
 
 class _Upload(io.BufferedIOBase):

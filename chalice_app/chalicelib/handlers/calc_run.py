@@ -6,10 +6,10 @@ import graphlib
 import math
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from chalicelib.errors import BadExpression, GiveUp
-from chalicelib.expressions import NUMBERS, Expression, compile_expression
+from chalicelib.expressions import NUMBERS, Expression, Formula, compile_expression
 from chalicelib.registry import Context, handler
 
 if TYPE_CHECKING:
@@ -21,17 +21,8 @@ if TYPE_CHECKING:
 _BREATH = 10_000
 
 
-def _readable(text: str) -> str:
-    try:
-        compile_expression(text)
-    except BadExpression as error:
-        raise ValueError(str(error)) from None
-    return text
-
-
 Cell = float | int | bool | str | None
 Name = Annotated[str, Field(min_length=1, max_length=100)]
-Formula = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_readable)]
 Percentile = Annotated[float, Field(ge=0, le=100)]
 
 

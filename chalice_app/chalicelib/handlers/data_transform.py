@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from chalicelib.errors import GiveUp
-from chalicelib.files import FileName, files_of
+from chalicelib.files import FileName, Reading, files_of
 from chalicelib.registry import Context, handler
 from chalicelib.tables import (
     Format,
@@ -66,7 +66,7 @@ def transform(task: Task, context: Context[Transformation]) -> dict[str, Any]:
     files = files_of(context.settings.files, context.tenant, lambda: context.client("s3"))
     kinds = asked.format("source") or "csv", asked.format("target") or "csv"
     with files.read(asked.source) as (raw, size):
-        counted = _Counted(raw)
+        counted = Reading(raw)
         buffered = io.BufferedReader(counted, 1 << 18)
         source = Source(unpacked(asked.source, buffered), kinds[0])
         columns = columns_after(asked.steps, source.columns)
@@ -81,7 +81,7 @@ def transform(task: Task, context: Context[Transformation]) -> dict[str, Any]:
 
 
 def _watched(
-    source: Source, counted: _Counted, size: int, context: Context[Transformation]
+    source: Source, counted: Reading, size: int, context: Context[Transformation]
 ) -> Iterator[dict[str, Any]]:
     begun = told = time.monotonic()
     limit = context.remaining()
@@ -103,20 +103,3 @@ def hold(done: int, size: int, spent: float, limit: float) -> None:
             f"{spent:,.0f} s {done:,} of {size:,} bytes were done. Split the file, or raise "
             "WORKER_TIMEOUT."
         )
-
-
-class _Counted(io.RawIOBase):
-    """A file for reading that counts the bytes."""
-
-    def __init__(self, file: Any) -> None:
-        self._file = file
-        self.count = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        data: bytes = self._file.read(len(buffer))
-        buffer[: len(data)] = data
-        self.count += len(data)
-        return len(data)

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from chalicelib import strict_json, tracing
-from chalicelib.errors import GiveUp, NotStorable, OutboundFailed, OutboundRefused, RetryLater
-from chalicelib.outbound import Exempt
+from chalicelib.errors import NotStorable
 from chalicelib.registry import Backoff, Context, handler
 from chalicelib.schemas import Url  # noqa: TC001  (pydantic reads it)
 
@@ -31,8 +30,6 @@ _RESERVED = frozenset(
 )
 #: What is kept of an answer's headers.
 _KEPT = ("content-type", "etag", "last-modified", "location", "retry-after", "x-request-id")
-#: The time that is left to end the attempt in, in seconds.
-_REST = 1.0
 
 
 HttpStatus = Annotated[int, Field(ge=200, le=599)]
@@ -84,24 +81,20 @@ def call(_task: Task, context: Context[Call]) -> dict[str, Any]:
     Raises RetryLater where asking again may help, and GiveUp where it cannot.
     """
     # What a request needs takes longer to load than the rest; only who sends one pays for it.
-    from chalicelib.outbound.call import send  # noqa: PLC0415
-    from chalicelib.outbound.verdict import raise_for  # noqa: PLC0415
+    from chalicelib.outbound.verdict import ask, raise_for  # noqa: PLC0415
 
     asked = context.payload
     kind, body = _encoded(asked.body)
-    try:
-        answer = send(
-            asked.url,
-            method=asked.method,
-            headers=kind | asked.headers | told(context),
-            body=body,
-            timeout=min(asked.timeout, max(context.remaining() - _REST, 0.1)),
-            exempt=Exempt.parse(context.settings.outbound_allow),
-        )
-    except OutboundRefused as error:
-        raise GiveUp(f"The url {error}.") from None
-    except OutboundFailed as error:
-        raise RetryLater(str(error)) from error
+    answer = ask(
+        asked.url,
+        named="url",
+        allowed=context.settings.outbound_allow,
+        seconds=asked.timeout,
+        remaining=context.remaining(),
+        method=asked.method,
+        headers=kind | asked.headers | told(context),
+        body=body,
+    )
     if not asked.will_do(answer.status):
         raise_for(answer)
     return _result(answer)

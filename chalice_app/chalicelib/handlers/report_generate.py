@@ -36,7 +36,7 @@ COLUMNS = (
 class Report(BaseModel):
     """Which days a report is about, both included, as days of UTC, and the file it goes into."""
 
-    model_config = ConfigDict(defer_build=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid")
 
     first_day: date
     last_day: date

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from chalicelib import strict_json
-from chalicelib.errors import GiveUp, OutboundFailed, OutboundRefused, RetryLater
-from chalicelib.outbound import Exempt
+from chalicelib.errors import GiveUp
 from chalicelib.registry import Backoff, Context, handler
 from chalicelib.schemas import Url  # noqa: TC001  (pydantic reads it)
 
@@ -21,8 +20,8 @@ if TYPE_CHECKING:
 
 #: Attempts, which make_webhook knows too: with these waits they take about a day.
 ATTEMPTS = 15
-#: Seconds for one delivery, and what is left to end the attempt in.
-_PATIENCE, _REST = 15.0, 1.0
+#: Seconds for one delivery.
+_PATIENCE = 15.0
 #: The only answer that says "never again". Source: Standard Webhooks 1.0.0.
 _GONE = frozenset({410})
 #: How long a secret that was read is kept, in seconds.
@@ -54,23 +53,19 @@ def deliver(_task: Task, context: Context[Webhook]) -> dict[str, int]:
     Raises GiveUp when the receiver is gone, and RetryLater for any other answer but 200 to 299.
     """
     # What a request needs takes longer to load than the rest; only who sends one pays for it.
-    from chalicelib.outbound.call import send  # noqa: PLC0415
-    from chalicelib.outbound.verdict import raise_for  # noqa: PLC0415
+    from chalicelib.outbound.verdict import ask, raise_for  # noqa: PLC0415
 
     told = context.payload
     body = strict_json.encode(told.model_dump(exclude={"url"}), max_bytes=1 << 20).encode()
-    try:
-        answer = send(
-            told.url,
-            headers=_headers(context, body),
-            body=body,
-            timeout=min(_PATIENCE, max(context.remaining() - _REST, 0.1)),
-            exempt=Exempt.parse(context.settings.outbound_allow),
-        )
-    except OutboundRefused as error:
-        raise GiveUp(f"The callback_url {error}.") from None
-    except OutboundFailed as error:
-        raise RetryLater(str(error)) from error
+    answer = ask(
+        told.url,
+        named="callback_url",
+        allowed=context.settings.outbound_allow,
+        seconds=_PATIENCE,
+        remaining=context.remaining(),
+        headers=_headers(context, body),
+        body=body,
+    )
     if not 200 <= answer.status <= 299:  # noqa: PLR2004
         raise_for(answer, gone=_GONE)
     return {"status": answer.status}

@@ -1,14 +1,16 @@
-"""What an answer means for the task that asked: it may be asked again, or it never will do."""
+"""Asks on behalf of a task, and says what comes of it: ask again later, or give up."""
 
 from __future__ import annotations
 
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
-from chalicelib.errors import GiveUp, RetryLater
+from chalicelib.errors import GiveUp, OutboundFailed, OutboundRefused, RetryLater
+from chalicelib.outbound.call import send
+from chalicelib.outbound.target import Exempt
 
 if TYPE_CHECKING:
-    from typing import NoReturn
+    from typing import Any, NoReturn
 
     from chalicelib.outbound.call import Answer
 
@@ -17,6 +19,26 @@ if TYPE_CHECKING:
 _PASSING = {408, 425, 429}
 #: The longest wait that a host may ask for, in seconds.
 MAX_PAUSE = 60 * 60
+#: The time that is left to end the attempt in, in seconds.
+REST = 1.0
+
+
+def ask(
+    url: str, *, named: str, allowed: str, seconds: float, remaining: float, **request: Any
+) -> Answer:
+    """Return the answer of a URL, whatever its status; ``request`` is what ``call.send`` takes.
+
+    It takes so many ``seconds`` at most, and no more than the attempt has ``remaining``.
+    ``allowed`` is the setting OUTBOUND_ALLOW; ``named``, what the client calls the URL. Raises
+    GiveUp for an address that is not to be asked, and RetryLater where there is no whole answer.
+    """
+    timeout = min(seconds, max(remaining - REST, 0.1))
+    try:
+        return send(url, timeout=timeout, exempt=Exempt.parse(allowed), **request)
+    except OutboundRefused as error:
+        raise GiveUp(f"The {named} {error}.") from None
+    except OutboundFailed as error:
+        raise RetryLater(str(error)) from error
 
 
 def raise_for(answer: Answer, *, gone: frozenset[int] | None = None) -> NoReturn:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from chalicelib.errors import BadExpression, GiveUp
-from chalicelib.expressions import NUMBERS, compile_expression
+from chalicelib.expressions import NUMBERS, Formula, compile_expression
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -18,16 +18,7 @@ if TYPE_CHECKING:
 MAX_GROUPS = 10_000
 
 
-def _readable(text: str) -> str:
-    try:
-        compile_expression(text)
-    except BadExpression as error:
-        raise ValueError(str(error)) from None
-    return text
-
-
 Column = Annotated[str, Field(min_length=1, max_length=200)]
-Formula = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_readable)]
 
 
 class Total(BaseModel):
