@@ -1,31 +1,33 @@
 -- Written by scripts/schema.sh from the migrations; review it, don't edit it.
 
-CREATE FUNCTION public.add_tasks(tenant text, ids bigint[], items jsonb, attempts integer, grace double precision, ahead double precision) RETURNS TABLE(id bigint, kind text, title text, description text, wait double precision)
+CREATE FUNCTION public.add_tasks(tenant text, ids bigint[], items jsonb, attempts integer, grace double precision, ahead double precision) RETURNS TABLE(id bigint, kind text, title text, description text, priority text, wait double precision)
     LANGUAGE plpgsql
     AS $$
 begin
     return query
     insert into tasks (id, tenant, kind, title, description, payload, attempt_limit, expires_at,
-                       tags, unique_key, unique_scope, callback_url, run_at, dispatch_after)
+                       tags, unique_key, unique_scope, callback_url, limit_key, priority, run_at,
+                       dispatch_after)
         overriding system value
     select ids[w.number], add_tasks.tenant, w.kind, w.title, w.description, w.payload,
            coalesce(w.attempt_limit, attempts), w.expires_at,
            array(select jsonb_array_elements_text(w.tags)), w.unique_key, w.unique_scope,
-           w.callback_url, due.run_at,
+           w.callback_url, w.limit_key, coalesce(w.priority, 'normal'), due.run_at,
            case when due.run_at <= now() + make_interval(secs => ahead)
                 then due.run_at + make_interval(secs => grace)
                 else due.run_at - make_interval(secs => ahead) end
       from rows from (jsonb_to_recordset(items) as (
                kind text, title text, description text, payload jsonb, run_at timestamptz,
                delay float8, expires_at timestamptz, tags jsonb, unique_key text,
-               unique_scope text, attempt_limit integer, callback_url text)) with ordinality
+               unique_scope text, attempt_limit integer, callback_url text, limit_key text,
+               priority text)) with ordinality
            as w (kind, title, description, payload, run_at, delay, expires_at, tags, unique_key,
-                 unique_scope, attempt_limit, callback_url, number)
+                 unique_scope, attempt_limit, callback_url, limit_key, priority, number)
            cross join lateral (select greatest(now(), coalesce(
                w.run_at, now() + make_interval(secs => coalesce(w.delay, 0)))) as run_at) as due
      order by w.unique_key  -- so that two batches never wait for each other
         on conflict do nothing
-        returning tasks.id, tasks.kind, tasks.title::text, tasks.description,
+        returning tasks.id, tasks.kind, tasks.title::text, tasks.description, tasks.priority,
                   extract(epoch from tasks.run_at - now())::float8;
 end
 $$;
@@ -116,6 +118,9 @@ CREATE TABLE public.tasks (
     progress jsonb,
     steps jsonb,
     callback_url text,
+    limit_key text,
+    priority text DEFAULT 'normal'::text NOT NULL,
+    held text,
     CONSTRAINT attempts_within_limit CHECK (((attempt >= 0) AND (attempt <= attempt_limit))),
     CONSTRAINT cancelled_was_asked_for CHECK (((status <> 'cancelled'::text) OR (cancel_requested_at IS NOT NULL))),
     CONSTRAINT completed_and_pending_have_no_error CHECK (((status <> ALL (ARRAY['completed'::text, 'pending'::text])) OR (error IS NULL))),
@@ -139,6 +144,12 @@ COMMENT ON COLUMN public.tasks.progress IS 'How far the work is, as its handler 
 COMMENT ON COLUMN public.tasks.steps IS 'What attempts have done that later ones need not do again: values by the names of steps.';
 
 COMMENT ON COLUMN public.tasks.callback_url IS 'Who is told, by a task of the kind webhook.deliver, each time this one becomes final.';
+
+COMMENT ON COLUMN public.tasks.limit_key IS 'Which share of its kind''s limits the task counts against; none is a share, too.';
+
+COMMENT ON COLUMN public.tasks.priority IS 'Which of two queues its messages go by.';
+
+COMMENT ON COLUMN public.tasks.held IS 'How limits hold a waiting task back. parked: it has no message and is sent none (dispatch_after is infinity) before there is room for it; called: there is, a message is under way and the room is kept for it; promised: it is to come again at run_at, as the rate allows.';
 
 CREATE FUNCTION public.attempt_record(task public.tasks, outcome text, error jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -427,8 +438,14 @@ ALTER TABLE public.tasks ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
 ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_pkey PRIMARY KEY (id);
 
+ALTER TABLE public.tasks
+    ADD CONSTRAINT held_is_known CHECK ((held = ANY (ARRAY['parked'::text, 'called'::text, 'promised'::text]))) NOT VALID;
+
 ALTER TABLE ONLY public.idempotency_keys
     ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (tenant, key);
+
+ALTER TABLE public.tasks
+    ADD CONSTRAINT priority_is_known CHECK ((priority = ANY (ARRAY['normal'::text, 'high'::text]))) NOT VALID;
 
 ALTER TABLE ONLY public.schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (version);

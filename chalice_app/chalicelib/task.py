@@ -73,6 +73,7 @@ class Task:
     cancel_requested_at: datetime | None
     unique_key: str | None
     callback_url: str | None
+    limit_key: str | None
     progress: dict[str, Any] | None
     trace_id: str | None
     tags: list[str] = field(default_factory=list)

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from chalicelib.worker.batch import Attempted
     from localdev.testing.given import Given
 
+#: What a task may lack, and what is kept of it as it was sent.
+AS_SENT = ("description", "payload", "unique_key", "callback_url", "limit_key")
+
 
 @dataclass(slots=True)
 class Row:
@@ -70,8 +73,7 @@ class Memory:
             id=self._made,
             kind=columns["kind"],
             title=columns["title"],
-            description=columns.get("description"),
-            payload=columns.get("payload"),
+            **{name: columns.get(name) for name in AS_SENT},
             status=Status.PROCESSING,
             attempt=attempt,
             attempt_limit=columns.get("attempt_limit", self._settings.attempt_limit),
@@ -85,8 +87,6 @@ class Memory:
             finished_at=None,
             expires_at=_moment(columns.get("expires_at")),
             cancel_requested_at=None,
-            unique_key=columns.get("unique_key"),
-            callback_url=columns.get("callback_url"),
             progress=None,
             trace_id=None,
             tags=columns["tags"],

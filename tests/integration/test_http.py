@@ -37,6 +37,7 @@ MORE_KEYS = [
     "tags",
     "unique_key",
     "callback_url",
+    "limit_key",
     "progress",
     "trace_id",
     "links",
@@ -73,6 +74,7 @@ def test_a_created_task_has_exactly_the_documented_shape(api: Api) -> None:
         "tags": [],
         "unique_key": None,
         "callback_url": None,
+        "limit_key": None,
         "progress": None,
         "trace_id": None,
         "links": {

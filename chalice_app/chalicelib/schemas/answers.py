@@ -45,6 +45,7 @@ class TaskView(BaseModel):
     tags: list[str]
     unique_key: str | None
     callback_url: str | None
+    limit_key: str | None
     #: How far a handler says it is, if it says so.
     progress: Progress | None
     #: The trace of the latest attempt; null before the first one, and where it was not traced.

@@ -123,6 +123,8 @@ Kind = Annotated[
     AfterValidator(storable),
 ]
 Tag = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:/-]{1,64}$")]
+#: Like a tag, and an address or the like may be one.
+LimitKey = Annotated[str, Field(pattern=r"^[!-~]{1,200}$")]
 Tags = Annotated[
     list[Tag],
     Field(max_length=10, json_schema_extra={"uniqueItems": True}),

@@ -20,6 +20,7 @@ from chalicelib.schemas.fields import (
     Delay,
     Description,
     Kind,
+    LimitKey,
     Many,
     Minutes,
     Moment,
@@ -77,6 +78,8 @@ class NewTask(_Begin):
     unique_scope: Literal["open", "forever"] | None = None
     #: Who is told, by a signed POST, when the task is finished.
     callback_url: Url | None = None
+    #: Which share of its kind's limits it counts against.
+    limit_key: LimitKey | None = None
 
     @model_validator(mode="after")
     def _scope_of_a_key(self) -> Self:

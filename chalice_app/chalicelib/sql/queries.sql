@@ -14,7 +14,8 @@ select c.refusal, c.retry_after, c.replayed, c.created, (c.task).id, (c.task).ki
        (c.task).attempt_limit, (c.task).release_count, (c.task).result, (c.task).error,
        (c.task).run_at, (c.task).created_at, (c.task).updated_at, (c.task).started_at,
        (c.task).finished_at, (c.task).tags, (c.task).expires_at, (c.task).cancel_requested_at,
-       (c.task).unique_key, (c.task).callback_url, (c.task).progress, (c.task).trace_id,
+       (c.task).unique_key, (c.task).callback_url, (c.task).limit_key, (c.task).progress,
+       (c.task).trace_id,
        extract(epoch from (c.task).run_at - now())::float8 as wait
   from create_tasks(
            key_id => %(key_id)s, proof => %(proof)s, nonce => %(nonce)s, items => %(items)s,
@@ -34,7 +35,7 @@ with caller as materialized (
 select caller.refusal, t.id, t.kind, t.title, t.description, t.payload, t.status, t.attempt,
        t.attempt_limit, t.release_count, t.result, t.error, t.run_at, t.created_at, t.updated_at,
        t.started_at, t.finished_at, t.tags, t.expires_at, t.cancel_requested_at, t.unique_key, t.callback_url,
-       t.progress, t.trace_id,
+       t.limit_key, t.progress, t.trace_id,
        extract(epoch from t.run_at - now())::float8 as wait
   from caller left join tasks t on t.id = %(id)s and t.tenant = caller.tenant
 
@@ -63,7 +64,7 @@ select caller.refusal, page.fitting, page.looked, page.id, page.kind, page.title
        page.payload, page.status, page.attempt, page.attempt_limit, page.release_count, page.result,
        page.error, page.run_at, page.created_at, page.updated_at, page.started_at,
        page.finished_at, page.tags, page.expires_at, page.cancel_requested_at, page.unique_key,
-       page.callback_url, page.progress, page.trace_id,
+       page.callback_url, page.limit_key, page.progress, page.trace_id,
        extract(epoch from page.run_at - now())::float8 as wait
   from caller cross join few left join lateral (
            (select walk.*
@@ -223,7 +224,8 @@ with wanted as (
     select t.id, t.kind, t.title, t.description, t.payload, t.status, t.attempt, t.attempt_limit,
            t.release_count, t.result, t.error, t.run_at, t.created_at, t.updated_at, t.started_at,
            t.finished_at, t.tags, t.lease_token, t.lease_until, t.lease_shared, t.suspect, t.expires_at,
-           t.cancel_requested_at, t.unique_key, t.callback_url, t.request_id, t.tenant, t.progress, t.steps
+           t.cancel_requested_at, t.unique_key, t.callback_url, t.limit_key, t.request_id,
+           t.tenant, t.progress, t.steps
       from tasks t join wanted using (id)
      order by t.id
        for update of t
@@ -298,7 +300,7 @@ select w.id,
                                         else j.run_at end - now()), 0)::float8 as wait,
        j.kind, j.title, j.description, j.payload, j.attempt_limit, j.release_count, j.result,
        j.run_at, j.created_at, j.finished_at, j.tags, j.expires_at, j.cancel_requested_at,
-       j.unique_key, j.callback_url, j.tenant, j.progress, j.steps, w.trace_id,
+       j.unique_key, j.callback_url, j.limit_key, j.tenant, j.progress, j.steps, w.trace_id,
        coalesce(m.attempt, j.attempt) as attempt,
        coalesce(m.started_at, j.started_at) as started_at,
        coalesce(m.updated_at, j.updated_at) as updated_at,
@@ -537,7 +539,7 @@ with caller as materialized (
     returning t.id, t.kind, t.title, t.description, t.payload, t.status, t.attempt, t.attempt_limit,
               t.release_count, t.result, t.error, t.run_at, t.created_at, t.updated_at, t.started_at,
               t.finished_at, t.tags, t.expires_at, t.cancel_requested_at, t.unique_key,
-              t.callback_url, t.progress, t.trace_id,
+              t.callback_url, t.limit_key, t.progress, t.trace_id,
               t.dispatch_after
 )
 select caller.refusal, j.obstacle, j.status as current, m.*,
@@ -571,7 +573,7 @@ with caller as materialized (
     returning t.id, t.kind, t.title, t.description, t.payload, t.status, t.attempt, t.attempt_limit,
               t.release_count, t.result, t.error, t.run_at, t.created_at, t.updated_at, t.started_at,
               t.finished_at, t.tags, t.expires_at, t.cancel_requested_at, t.unique_key,
-              t.callback_url, t.progress, t.trace_id
+              t.callback_url, t.limit_key, t.progress, t.trace_id
 )
 select caller.refusal, j.obstacle, j.status as current, m.*, 0::float8 as wait
   from caller left join judged j on true left join moved m using (id)
@@ -614,7 +616,7 @@ with caller as materialized (
     returning t.id, t.kind, t.title, t.description, t.payload, t.status, t.attempt, t.attempt_limit,
               t.release_count, t.result, t.error, t.run_at, t.created_at, t.updated_at, t.started_at,
               t.finished_at, t.tags, t.expires_at, t.cancel_requested_at, t.unique_key,
-              t.callback_url, t.progress, t.trace_id
+              t.callback_url, t.limit_key, t.progress, t.trace_id
 )
 select caller.refusal, j.obstacle, j.status as current, m.*, 0::float8 as wait
   from caller left join judged j on true left join moved m using (id)

@@ -26,6 +26,7 @@ class TaskOptions(TypedDict, total=False):
     unique_key: str
     unique_scope: Literal["open", "forever"]
     callback_url: str
+    limit_key: str
 
 
 class NewTask(TaskOptions, total=False):

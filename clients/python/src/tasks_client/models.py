@@ -74,6 +74,7 @@ class Task:
     cancel_requested_at: datetime | None = field(repr=False)
     unique_key: str | None = field(repr=False)
     callback_url: str | None = field(repr=False)
+    limit_key: str | None = field(repr=False)
     trace_id: str | None = field(repr=False)
     raw: Mapping[str, Any] = field(repr=False, compare=False)
     etag: str | None = field(default=None, repr=False, compare=False)
@@ -96,6 +97,7 @@ class Task:
             error=Failure.of(raw.get("error")),
             unique_key=raw.get("unique_key"),
             callback_url=raw.get("callback_url"),
+            limit_key=raw.get("limit_key"),
             trace_id=raw.get("trace_id"),
             created_at=datetime.fromisoformat(raw["created_at"]),
             **{name: _time(raw, name) for name in _TIMES},
