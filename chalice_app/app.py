@@ -13,8 +13,10 @@ from chalicelib.schemas import (
     Created,
     Health,
     Kinds,
+    Limits,
     ListQuery,
     NewBatch,
+    NewLimits,
     NewTask,
     Retried,
     RetryMany,
@@ -151,6 +153,34 @@ def readyz(call: Call[None]) -> Health:  # noqa: ARG001
 def list_kinds(call: Call[None]) -> Kinds:
     """List the kinds of tasks, with the JSON Schema of their payloads."""
     return runtime.current().serve(call.authorization).kinds()
+
+
+@app.route("/kinds/{kind}/limits", methods=["GET"])
+@web.endpoint(app, scope="admin")
+def get_limits(call: Call[None]) -> Limits:
+    """Show the limits of a kind, and how many tasks they hold back."""
+    return runtime.current().limit(call.authorization).get(call.kind)
+
+
+@app.route("/kinds/{kind}/limits", methods=["PUT"], content_types=["*/*"])
+@web.endpoint(app, scope="admin", takes=NewLimits)
+def put_limits(call: Call[NewLimits]) -> Limits:
+    """Set the limits of a kind; what is left out is no limit."""
+    return runtime.current().limit(call.authorization).put(call.kind, call.sent)
+
+
+@app.route("/kinds/{kind}/pause", methods=["POST"], content_types=["*/*"])
+@web.endpoint(app, scope="admin")
+def pause_kind(call: Call[None]) -> Limits:
+    """Let no attempt of a kind begin."""
+    return runtime.current().limit(call.authorization).pause(call.kind)
+
+
+@app.route("/kinds/{kind}/resume", methods=["POST"], content_types=["*/*"])
+@web.endpoint(app, scope="admin")
+def resume_kind(call: Call[None]) -> Limits:
+    """Let attempts of a kind begin again."""
+    return runtime.current().limit(call.authorization).resume(call.kind)
 
 
 @app.route("/openapi.json", methods=["GET"])

@@ -28,6 +28,7 @@ _KNOWN = {
     "task_failed": ("✗", _RED, "failed"),
     "task_cancel_requested": ("⊘", _YELLOW, "is to be cancelled"),
     "task_cancelled": ("⊘", _YELLOW, "cancelled"),
+    "task_held": ("⏸", _YELLOW, "held back"),
     "task_released": ("⤺", _YELLOW, "released"),
     "task_fenced": ("≠", _YELLOW, "result dropped: another worker owns it"),
     "task_rescued": ("⚕", _YELLOW, "lost its worker"),

@@ -118,6 +118,17 @@ def module_url(new_database: Callable[[str | None], str], template_url: str) -> 
     return new_database(template_url)
 
 
+#: What a test may have put something into.
+TABLES = (
+    "tasks",
+    "api_keys",
+    "idempotency_keys",
+    "tenant_allowances",
+    "kind_limits",
+    "rate_buckets",
+)
+
+
 @pytest.fixture
 def database_url(module_url: str) -> str:
     """The URL of a migrated, empty database; its schema is not to be changed."""
@@ -125,7 +136,7 @@ def database_url(module_url: str) -> str:
     connection = psycopg2.connect(module_url, options="-c lock_timeout=5s")
     connection.autocommit = True
     with contextlib.closing(connection), connection.cursor() as cursor:
-        for table in ("tasks", "api_keys", "idempotency_keys", "tenant_allowances"):
+        for table in TABLES:
             cursor.execute(f"delete from {table}")  # noqa: S608  (names of our own)
         cursor.execute("alter table tasks alter id restart")
     return module_url

@@ -9,6 +9,7 @@ ServiceError
 ├── Unauthorized            no key, or none that counts
 ├── Forbidden               the key does not allow this
 ├── TaskNotFound
+├── KindNotFound
 ├── KeyNotFound
 ├── IllegalMove             the task's status does not allow it
 ├── TaskChanged             the task is no longer as the client saw it
@@ -98,6 +99,10 @@ class Forbidden(ServiceError):
 
 class TaskNotFound(ServiceError):
     """There is no task with this id."""
+
+
+class KindNotFound(ServiceError):
+    """There is no handler of this kind."""
 
 
 class KeyNotFound(ServiceError):

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+#: Parked tasks that are sent at once; the sweeper sends the rest.
+MOST_CALLED = 100
+
 
 class Post:
     """Sends messages; those of tasks that SQS did not accept are left to the sweeper."""
@@ -56,6 +59,11 @@ class Post:
         """Send up to so many that are known to have no message, as the sweeper will otherwise."""
         with contextlib.suppress(StoreUnavailable):
             self.send(self._store.dispatch_tasks(unsent=True, limit=limit))
+
+    def call_parked(self, kinds: Sequence[str]) -> None:
+        """Send parked tasks of these kinds that have room, as the sweeper will otherwise."""
+        with contextlib.suppress(StoreUnavailable):
+            self.send(self._store.call_parked(kinds, limit=MOST_CALLED))
 
     def depths(self) -> Depths:
         """Return about how many messages there are; null where SQS does not tell."""

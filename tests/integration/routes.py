@@ -6,7 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import app as front_door
-from chalicelib.schemas import ListQuery, NewBatch, NewTask, RetryMany, StatsQuery, TaskChanges
+from chalicelib.schemas import (
+    ListQuery,
+    NewBatch,
+    NewLimits,
+    NewTask,
+    RetryMany,
+    StatsQuery,
+    TaskChanges,
+)
 
 if TYPE_CHECKING:
     from chalice.test import HTTPResponse
@@ -23,6 +31,7 @@ GOOD: dict[type[Any] | None, Any] = {
     TaskChanges: {"title": "changed"},
     RetryMany: {},
     StatsQuery: b"",
+    NewLimits: {"running": 5},
 }
 
 
@@ -54,7 +63,7 @@ class Route:
         """Send a request with nothing wrong but, perhaps, who sends it."""
         takes = self.operation.takes
         assert takes in GOOD, f"tests/integration/routes.py needs a good {takes}"
-        path = self.path.replace("{task_id}", str(task_id))
+        path = self.path.replace("{task_id}", str(task_id)).replace("{kind}", "default")
         return api.call(self.method, path, GOOD[takes], Content_Type="application/json", **headers)
 
 

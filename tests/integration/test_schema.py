@@ -34,6 +34,8 @@ IMPOSSIBLE: dict[str, tuple[str, dict[str, Any]]] = {
     "result_only_when_finished": ("retrying", {"result": '"early"'}),
     "unique_scope_is_known": ("pending", {"unique_key": "u", "unique_scope": "always"}),
     "unique_key_has_a_scope": ("pending", {"unique_key": "u"}),
+    "priority_is_known": ("pending", {"priority": "urgent"}),
+    "held_is_known": ("pending", {"held": "stopped"}),
     "touched_unless_new": ("processing", {"updated_at": None}),
 }
 

@@ -31,13 +31,23 @@ HOME = "/var/task"
 _MARK = b"finished"
 _DATE = (1980, 1, 1, 0, 0, 0)
 _FILE, _LIBRARY = 0o100644, 0o100755
+#: What is ours: its sources go along, so that what runs can be read there.
+OURS = frozenset({"app.py", "chalicelib"})
+#: Sources of others are not needed where what was compiled of them takes their places.
 _COMPILE = """
-import compileall, sys
+import compileall, pathlib, sys
 from py_compile import PycInvalidationMode
-compileall.compile_dir(
-    sys.argv[1], quiet=1, stripdir=sys.argv[1], prependdir=sys.argv[2],
-    invalidation_mode=PycInvalidationMode.UNCHECKED_HASH,
-)
+folder, home, *ours = sys.argv[1:]
+for path in sorted(pathlib.Path(folder).iterdir()):
+    theirs = path.name not in ours
+    compile = compileall.compile_dir if path.is_dir() else compileall.compile_file
+    compile(
+        path, quiet=1, legacy=theirs, stripdir=folder, prependdir=home,
+        invalidation_mode=PycInvalidationMode.UNCHECKED_HASH,
+    )
+    for source in (path.rglob("*.py") if path.is_dir() else [path]) if theirs else ():
+        if source.with_suffix(".pyc").exists():
+            source.unlink()
 """
 
 
@@ -89,7 +99,7 @@ def _is_wanted(name: str) -> bool:
 
 def _compile(folder: Path) -> None:
     # In a process of its own: what is compiled depends on what else a process has seen.
-    command = [sys.executable, "-I", "-c", _COMPILE, str(folder), HOME]
+    command = [sys.executable, "-I", "-c", _COMPILE, str(folder), HOME, *sorted(OURS)]
     subprocess.run(command, check=True)  # noqa: S603  (our own program)
 
 

@@ -13,8 +13,16 @@ from chalicelib.post import Post
 from chalicelib.queue import TaskQueue
 from chalicelib.runtime import aws
 from chalicelib.schemas import Health
-from chalicelib.service import AdminDesk, Diagnosis, KeyService, TaskService, WebhookDesk, callbacks
-from chalicelib.store import ClientStore, HealthStore, KeyStore, Store
+from chalicelib.service import (
+    AdminDesk,
+    Diagnosis,
+    KeyService,
+    LimitDesk,
+    TaskService,
+    WebhookDesk,
+    callbacks,
+)
+from chalicelib.store import ClientStore, HealthStore, KeyStore, LimitStore, Store
 from chalicelib.sweeper import Sweeper
 from chalicelib.worker import Alarm, Bench, Invocation, Worker, margin
 
@@ -83,10 +91,19 @@ class Runtime:
     def serve(self, authorization: str | None) -> TaskService:
         """Return the desk for whoever sent this header; raises Unauthorized."""
         told = self.settings
-        caller = access.identify(authorization) if told.auth == "keys" else access.ANYBODY
-        store = ClientStore(self._query, told, caller)
+        store = ClientStore(self._query, told, self._caller(authorization))
         limit, back = told.open_limit, callbacks(told)
         return TaskService(store, self.post, self._registry, open_limit=limit, callbacks=back)
+
+    def limit(self, authorization: str | None) -> LimitDesk:
+        """Return the desk for limits, for whoever sent this header; raises Unauthorized."""
+        store = LimitStore(self._query, self.settings, self._caller(authorization))
+        return LimitDesk(store, self.post, self._registry.kinds)
+
+    def _caller(self, authorization: str | None) -> access.Caller:
+        if self.settings.auth == "off":
+            return access.ANYBODY
+        return access.identify(authorization)
 
     def work(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         """Work the messages of a Lambda event, see Worker."""

@@ -1,5 +1,7 @@
 """The HTTP contract: what clients send (``requests``) and get (``answers``, ``stats``).
 
+``limits`` is what operators allow of a kind.
+
 ``fields`` has the kinds of values, ``bodies`` reads what clients send, ``rules`` has the words for
 a rule that is broken.
 """
@@ -19,6 +21,7 @@ from chalicelib.schemas.answers import (
     TaskView,
 )
 from chalicelib.schemas.fields import Url
+from chalicelib.schemas.limits import Limits, NewLimits
 from chalicelib.schemas.requests import (
     Filter,
     ListQuery,
@@ -40,9 +43,11 @@ __all__ = [
     "Health",
     "KindView",
     "Kinds",
+    "Limits",
     "ListQuery",
     "Minute",
     "NewBatch",
+    "NewLimits",
     "NewTask",
     "Quantiles",
     "Retried",

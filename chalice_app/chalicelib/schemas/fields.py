@@ -47,8 +47,8 @@ def _digits(text: Any) -> Any:
     return text
 
 
-def _whole(number: Any) -> Any:
-    # In JSON, 5.0 is a way to write 5.
+def whole(number: Any) -> Any:
+    """Return a number as an int if it is one: in JSON, 5.0 is a way to write 5."""
     return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
@@ -136,7 +136,7 @@ Words = Annotated[
     AfterValidator(storable),
 ]
 Cursor = Annotated[str, Field(max_length=100)]
-Many = Annotated[int, Field(strict=True, ge=1, le=1000), BeforeValidator(_whole)]
+Many = Annotated[int, Field(strict=True, ge=1, le=1000), BeforeValidator(whole)]
 PageSize = Annotated[int, Field(ge=1, le=100), BeforeValidator(_digits)]
 Minutes = Annotated[int, Field(ge=1, le=DAY), BeforeValidator(_digits)]
 #: A URL that can be read in one way only; whether it may be asked is another question.

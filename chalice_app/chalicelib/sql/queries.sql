@@ -192,12 +192,12 @@ returning id
 
 
 -- name: mark_unsent
--- These rows are known to have no message (all open rows if ids is null). Locked in id order, as by
--- a claim.
+-- These rows are known to have no message (all open rows if ids is null; parked ones are to have
+-- none). Locked in id order, as by a claim.
 with held as (
     select id
       from tasks
-     where status in ('pending', 'retrying')
+     where status in ('pending', 'retrying') and dispatch_after < 'infinity'
        and (%(ids)s::bigint[] is null or id = any(%(ids)s::bigint[]))
      order by id
        for update
@@ -215,7 +215,8 @@ update tasks t
 -- double ids and makes one token for each claim; the same call again, after a lost reply, finds
 -- its own token and changes nothing. Rows are locked in id order, so that two batches never wait
 -- for each other. Suspects are set apart, the least suspicious first: they are to be claimed
--- again, alone.
+-- again, alone. What the limits of a kind hold back stays as it is, parked or promised; see
+-- hold_back.
 with wanted as (
     select id, message_id, receive_count, trace_id
       from unnest(%(ids)s::bigint[], %(message_ids)s::text[], %(receive_counts)s::integer[],
@@ -229,7 +230,7 @@ with wanted as (
       from tasks t join wanted using (id)
      order by t.id
        for update of t
-), judged as (
+), fit as (
     select held.*, case
                when status in ('completed', 'failed', 'cancelled') then 'final'
                when status = 'processing' and lease_token = %(token)s::uuid then 'mine'
@@ -240,8 +241,19 @@ with wanted as (
                when status = 'processing' and lease_shared and not suspect then 'suspect'
                when attempt >= attempt_limit then 'exhaust'
                when suspect and not %(alone)s then 'apart'
-               else 'claim' end as verdict
+               else 'claim' end as by_itself
       from held
+), limited as materialized (
+    select b.id, b.hold, b.wait
+      from (select array_agg(f.id) as ids
+              from fit f join kind_limits k using (kind)
+             where f.by_itself = 'claim') as asked
+           cross join lateral hold_back(asked.ids) as b
+     where asked.ids is not null
+), judged as (
+    select f.*, l.id is not null as limited, l.wait as turn,
+           coalesce(l.hold, f.by_itself) as verdict
+      from fit f left join limited l using (id)
 ), lost as (
     select id, count(*) filter (where verdict = 'claim') over () > 1 as shared,
            case when status = 'processing'
@@ -256,6 +268,8 @@ with wanted as (
        set status = case j.verdict when 'claim' then 'processing'
                                    when 'suspect' then 'retrying'
                                    when 'cancel' then 'cancelled'
+                                   when 'parked' then waiting.status
+                                   when 'promised' then waiting.status
                                    else 'failed' end,
            attempt = t.attempt + (j.verdict = 'claim')::integer,
            attempt_limit = t.attempt_limit + (j.verdict = 'suspect')::integer,
@@ -265,10 +279,15 @@ with wanted as (
                            else t.attempts end,
            lease_shared = j.verdict = 'claim' and lost.shared,
            suspect = t.suspect or j.verdict = 'suspect',
-           run_at = case when j.verdict = 'suspect' then now() else t.run_at end,
-           dispatch_after = case when j.verdict = 'suspect'
-                                 then now() + make_interval(secs => %(grace)s)
-                                 else t.dispatch_after end,
+           held = case when j.verdict in ('parked', 'promised') then j.verdict end,
+           run_at = case j.verdict when 'suspect' then now()
+                                   when 'promised' then now() + make_interval(secs => j.turn)
+                                   else t.run_at end,
+           dispatch_after = case j.verdict
+               when 'suspect' then now() + make_interval(secs => %(grace)s)
+               when 'promised' then now() + make_interval(secs => j.turn + %(grace)s)
+               when 'parked' then 'infinity'
+               else t.dispatch_after end,
            lease_token = case when j.verdict = 'claim' then %(token)s::uuid end,
            lease_until = case when j.verdict = 'claim'
                               then now() + make_interval(secs => %(lease)s) end,
@@ -276,7 +295,8 @@ with wanted as (
            finished_at = case when j.verdict in ('cancel', 'expire', 'exhaust') then now() end,
            result = case when j.verdict in ('expire', 'exhaust')
                          then to_jsonb('Error: ' || (lost.error ->> 'message')) end,
-           error = case when j.verdict = 'claim' and t.status <> 'processing' then t.error
+           error = case when j.verdict in ('claim', 'parked', 'promised')
+                             and t.status <> 'processing' then t.error
                         when j.verdict in ('cancel', 'suspect') then t.error
                         else lost.error end,
            request_id = case when j.verdict = 'claim' then %(request_id)s else t.request_id end,
@@ -284,20 +304,27 @@ with wanted as (
            receive_count = case when j.verdict = 'claim' then w.receive_count
                                 else t.receive_count end,
            trace_id = case when j.verdict = 'claim' then w.trace_id else t.trace_id end,
-           updated_at = now()
+           updated_at = case when j.verdict = 'parked' and t.status <> 'processing'
+                             then t.updated_at else now() end
       from judged j join wanted w using (id) join lost using (id)
-     where t.id = j.id and j.verdict in ('claim', 'suspect', 'cancel', 'expire', 'exhaust')
+           cross join lateral (select case when j.status = 'processing' then 'retrying'
+                                           else j.status end as status) as waiting
+     where t.id = j.id
+       and j.verdict in (
+           'claim', 'parked', 'promised', 'suspect', 'cancel', 'expire', 'exhaust')
     returning t.id, t.status, t.attempt, t.started_at, t.updated_at, t.error
 )
 select w.id,
        coalesce(j.verdict in ('claim', 'mine'), false) as claimed,
        coalesce(j.verdict in ('suspect', 'apart'), false) as apart,
+       case when j.verdict in ('parked', 'promised') then j.verdict end as hold,
+       coalesce(j.limited, false) as limited,
        m.id is not null and j.status = 'processing' as rescued,
        m.id is not null and j.verdict in ('cancel', 'expire', 'exhaust') as ended,
        j.attempt - j.release_count as spent, j.request_id as lost_request_id,
        coalesce(m.status, j.status) as status,
-       coalesce(extract(epoch from case when j.status = 'processing' then j.lease_until
-                                        else j.run_at end - now()), 0)::float8 as wait,
+       coalesce(j.turn, extract(epoch from case when j.status = 'processing' then j.lease_until
+                                                else j.run_at end - now()), 0)::float8 as wait,
        j.kind, j.title, j.description, j.payload, j.attempt_limit, j.release_count, j.result,
        j.run_at, j.created_at, j.finished_at, j.tags, j.expires_at, j.cancel_requested_at,
        j.unique_key, j.callback_url, j.limit_key, j.tenant, j.progress, j.steps, w.trace_id,
@@ -443,6 +470,13 @@ returning t.id, t.title, t.description,
           greatest(0, extract(epoch from t.run_at - now()))::float8 as delay
 
 
+-- name: call_parked
+-- Said again, after a lost reply, it calls no more than there is room for; who was called before
+-- is sent when it is overdue.
+select id, title, description
+  from call_parked(%(kinds)s::text[], %(most)s, %(grace)s)
+
+
 -- name: count_presumed
 -- How many rows are due for a second look, and if any are, how many ought to have a message.
 with presumed as (
@@ -455,7 +489,7 @@ with presumed as (
 select due,
        case when due = 0 then 0
             else (select count(*) from tasks
-                   where status in ('pending', 'retrying')
+                   where status in ('pending', 'retrying') and dispatch_after < 'infinity'
                      and run_at <= now() + make_interval(secs => %(ahead)s))
                  + (select count(*) from tasks where status = 'processing')
             end as open
@@ -528,6 +562,7 @@ with caller as materialized (
            expires_at = case when c.new ? 'expires_at' then (c.new ->> 'expires_at')::timestamptz
                              else t.expires_at end,
            run_at = due.run_at,
+           held = case when due.run_at = t.run_at then t.held end,
            dispatch_after = case
                when due.run_at = t.run_at then t.dispatch_after
                when due.run_at <= now() + make_interval(secs => %(ahead)s)
@@ -608,7 +643,7 @@ with caller as materialized (
        set status = 'pending', attempt_limit = t.attempt
                            + coalesce((%(attempts)s::jsonb ->> t.kind)::integer, %(more)s),
            run_at = now(), dispatch_after = now() + make_interval(secs => %(grace)s),
-           dispatch_count = 0, lease_token = null, lease_until = null, cancel_requested_at = null,
+           dispatch_count = 0, held = null, lease_token = null, lease_until = null, cancel_requested_at = null,
            expires_at = case when t.expires_at > now() then t.expires_at end,
            result = null, error = null, progress = null, finished_at = null, updated_at = now()
       from judged j
@@ -678,7 +713,7 @@ with caller as materialized (
        set status = 'pending', attempt_limit = t.attempt
                            + coalesce((%(attempts)s::jsonb ->> t.kind)::integer, %(more)s),
            run_at = now(), dispatch_after = now() + make_interval(secs => %(grace)s),
-           dispatch_count = 0, lease_token = null, cancel_requested_at = null,
+           dispatch_count = 0, held = null, lease_token = null, cancel_requested_at = null,
            expires_at = case when t.expires_at > now() then t.expires_at end,
            result = null, error = null, progress = null, finished_at = null, updated_at = now()
       from held
@@ -759,6 +794,74 @@ with old as (
 )
 delete from tasks t using old where t.id = old.id
 returning t.id
+
+
+-- name: purge_limits
+-- What says nothing: limits of a kind that has none, buckets that are full or of no use.
+with nothing as (
+    delete from kind_limits
+     where not paused and running is null and running_per_key is null and rate is null
+    returning kind
+)
+delete from rate_buckets b
+ using (select f.kind, f.limit_key
+          from rate_buckets f left join kind_limits k using (kind)
+         where k.rate is null
+            or f.tokens + k.rate * extract(epoch from now() - f.filled_at) >= k.burst
+         limit %(limit)s) as full_ones
+ where b.kind = full_ones.kind and b.limit_key = full_ones.limit_key
+returning b.kind
+
+
+-- name: write_limits
+-- What is null of `paused` and `limits` stays as it is.
+with caller as materialized (
+    select tenant, refusal from admit(%(key_id)s, %(proof)s, %(nonce)s, 'admin')
+), given as (
+    select g.*
+      from jsonb_to_record(coalesce(%(limits)s::jsonb, '{}')) as g (
+               running integer, running_per_key integer, rate float8, burst integer)
+), kept as (
+    insert into kind_limits as k (kind, paused, running, running_per_key, rate, burst)
+    select %(kind)s, coalesce(%(paused)s::boolean, false), g.running, g.running_per_key, g.rate,
+           g.burst
+      from caller cross join given g
+     where caller.refusal is null
+        on conflict (kind) do update
+       set paused = coalesce(%(paused)s::boolean, k.paused),
+           running = case when %(limits)s::jsonb is null then k.running else excluded.running end,
+           running_per_key = case when %(limits)s::jsonb is null then k.running_per_key
+                                  else excluded.running_per_key end,
+           rate = case when %(limits)s::jsonb is null then k.rate else excluded.rate end,
+           burst = case when %(limits)s::jsonb is null then k.burst else excluded.burst end,
+           changed_at = now()
+    returning kind
+)
+select caller.refusal from caller left join kept on true
+
+
+-- name: read_limits
+-- Of all tenants together, so for operators alone; counted up to `most`.
+with caller as materialized (
+    select tenant, refusal from admit(%(key_id)s, %(proof)s, %(nonce)s, 'admin')
+), held as (
+    select count(*) filter (where h.held = 'parked') as parked,
+           count(*) filter (where h.held = 'promised') as promised,
+           count(*) filter (where h.held = 'called') as called
+      from (select t.held
+              from tasks t
+             where t.kind = %(kind)s and t.held is not null and t.status in ('pending', 'retrying')
+             limit %(most)s) as h
+), processing as (
+    select count(*) as processing
+      from (select
+              from tasks t
+             where t.kind = %(kind)s and t.status = 'processing'
+             limit %(most)s) as p
+)
+select caller.refusal, coalesce(k.paused, false) as paused, k.running, k.running_per_key, k.rate,
+       k.burst, held.parked, held.promised, held.called, processing.processing
+  from caller cross join held cross join processing left join kind_limits k on k.kind = %(kind)s
 
 
 -- name: purge_idempotency_keys

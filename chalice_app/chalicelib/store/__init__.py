@@ -2,7 +2,8 @@
 
 ``Store`` has the statements of the worker and the sweeper, who are trusted with every task;
 ``ClientStore`` those of a client, each of which carries the client's key; ``KeyStore`` those about
-keys, ``HealthStore`` those that ask how the service fares.
+keys, ``LimitStore`` those about the limits of kinds, ``HealthStore`` those that ask how the service
+fares.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from chalicelib.store.clients import ClientStore, Versions
 from chalicelib.store.found import Creation, Found, Place
 from chalicelib.store.health import HealthStore
 from chalicelib.store.keys import Key, KeyStore
+from chalicelib.store.limits import LimitStore
 from chalicelib.store.rows import Claim, FollowUp, Settlement, Standing
 from chalicelib.store.tasks import Store
 
@@ -23,6 +25,7 @@ __all__ = [
     "HealthStore",
     "Key",
     "KeyStore",
+    "LimitStore",
     "Place",
     "Settlement",
     "Standing",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, assert_never
+from typing import Any, Literal, assert_never
 
 from chalicelib.outcome import Completed, Failed, Outcome, Released, Retry
 from chalicelib.queue import Letter
@@ -27,7 +27,8 @@ class Standing:
     ``status`` is None when there is no such task. ``wait`` is the time in seconds until its
     lease ends (processing) or it is due. ``claim`` is there when the claim took it. ``fenced``
     means that somebody newer holds or finished it, so what was written was dropped. ``apart``
-    means that it is a suspect and waits to be claimed alone.
+    means that it is a suspect and waits to be claimed alone. ``hold`` tells how the limits of its
+    kind hold it back, which are there if ``limited``: parked (it is to have no message), promised.
     """
 
     id: int
@@ -36,6 +37,8 @@ class Standing:
     claim: Claim | None = None
     fenced: bool = False
     apart: bool = False
+    hold: Literal["parked", "promised"] | None = None
+    limited: bool = False
 
     @property
     def task(self) -> Task | None:
@@ -77,6 +80,8 @@ def standing(row: dict[str, Any], claim: Claim | None = None) -> Standing:
         claim=claim,
         fenced=row.get("fenced", False),
         apart=row.get("apart", False),
+        hold=row.get("hold"),
+        limited=row.get("limited", False),
     )
 
 

@@ -129,6 +129,16 @@ class Store:
         )
         return [Letter(**row) for row in rows]
 
+    def call_parked(self, kinds: Sequence[str] | None, *, limit: int) -> list[Letter]:
+        """Return the messages of up to ``limit`` parked tasks that there is room for now.
+
+        ``kinds`` are those of which there may be room; None is any.
+        """
+        kinds = None if kinds is None else list(kinds)
+        grace = self._settings.dispatch_grace
+        rows = self._query("call_parked", kinds=kinds, most=limit, grace=grace)
+        return [Letter(**row) for row in rows]
+
     def count_presumed(self) -> tuple[int, int]:
         """Return how many tasks are due to be sent again, and how many should have a message."""
         [row] = self._query("count_presumed", ahead=self._settings.send_ahead)
@@ -168,6 +178,10 @@ class Store:
         """Delete up to ``limit`` tasks that finished before the retention; return how many."""
         retention = self._settings.retention_days * 24 * 60 * 60
         return len(self._query("purge_tasks", retention=retention, limit=limit))
+
+    def purge_limits(self, *, limit: int) -> int:
+        """Forget limits that say nothing, and how much of them was used where that is all over."""
+        return len(self._query("purge_limits", limit=limit))
 
     def purge_idempotency_keys(self, *, age: float, limit: int) -> int:
         """Forget up to ``limit`` Idempotency-Keys older than ``age`` seconds; return how many."""

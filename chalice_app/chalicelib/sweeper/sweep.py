@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from chalicelib import logs
@@ -56,17 +57,16 @@ class Sweeper:
             "rescued": _in_chunks(self._rescue, CHUNK, time_left),
             "expired": _in_chunks(self._expire, CHUNK, time_left),
         }
-        done |= {"sent": 0, "sent_again": 0, "letters_sent": 0, "letters_deleted": 0, "purged": 0}
+        done |= {"called": 0, "sent": 0, "sent_again": 0}
+        done |= {"letters_sent": 0, "letters_deleted": 0, "purged": 0}
         try:
-            done["sent"] = self._send(time_left, unsent=True, most=MOST_SENT)
-            done["sent_again"] = self._send(
-                time_left, unsent=False, most=min(self._deficit(), MOST_SENT - done["sent"])
-            )
+            self._send_all(done, time_left)
             done |= self._letters.reconcile(time_left)
         except QueueUnavailable as error:
             logger.warning("sweep_without_queue", exc_info=error)
         done["purged"] = _in_chunks(self._purge, PURGE_CHUNK, time_left)
         _in_chunks(self._forget, PURGE_CHUNK, time_left)
+        _in_chunks(self._forget_limits, PURGE_CHUNK, time_left)
         lag = round(self._store.read_outbox_lag(), 1)
         duration = logs.milliseconds(time.monotonic() - begun)
         told = {**done, "outbox_lag_s": lag, "duration_ms": duration}
@@ -85,17 +85,31 @@ class Sweeper:
     def _forget(self) -> int:
         return self._store.purge_idempotency_keys(age=KEY_AGE, limit=PURGE_CHUNK)
 
+    def _forget_limits(self) -> int:
+        return self._store.purge_limits(limit=PURGE_CHUNK)
+
     def _deficit(self) -> int:
         # Messages that ought to be on the queue and are not; a long backlog has no deficit, so
         # tasks that merely wait their turn are not sent again and again.
         due, unfinished = self._store.count_presumed()
         return max(0, min(due, unfinished - self._queue.depth())) if due else 0
 
-    def _send(self, time_left: Callable[[], bool], *, unsent: bool, most: int) -> int:
+    def _send_all(self, done: dict[str, int], time_left: Callable[[], bool]) -> None:
+        store, most = self._store, MOST_SENT
+        done["called"] = self._send(partial(store.call_parked, None), most, time_left)
+        most -= done["called"]
+        done["sent"] = self._send(partial(store.dispatch_tasks, unsent=True), most, time_left)
+        most = min(most - done["sent"], self._deficit())
+        again = partial(store.dispatch_tasks, unsent=False)
+        done["sent_again"] = self._send(again, most, time_left)
+
+    def _send(
+        self, take: Callable[..., list[Letter]], most: int, time_left: Callable[[], bool]
+    ) -> int:
         total = 0
         while total < most and time_left():
             limit = min(SEND_CHUNK, most - total)
-            letters = self._store.dispatch_tasks(unsent=unsent, limit=limit)
+            letters = take(limit=limit)
             self._hand_over(letters)
             total += len(letters)
             if len(letters) < limit:

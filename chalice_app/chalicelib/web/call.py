@@ -68,6 +68,11 @@ class Call(Generic[Sent]):
             raise TaskNotFound("There is no task with so large an id.")
         return int(text)
 
+    @property
+    def kind(self) -> str:
+        """The kind in the path."""
+        return self._arguments["kind"]
+
     @cached_property
     def idempotency_key(self) -> str | None:
         """The header Idempotency-Key; raises MalformedHeader."""

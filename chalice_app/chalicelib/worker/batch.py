@@ -57,6 +57,9 @@ class Batch:
     oldest: float = 0.0
     #: Tasks that were ended here and have somebody to be told: the database has made tasks of it.
     callbacks: int = 0
+    #: Tasks that take places under limits of their kinds, and kinds of which some are free again.
+    limited: set[int] = field(default_factory=set)
+    freed: set[str] = field(default_factory=set)
 
     def alone(self, task_id: int) -> Batch:
         """Return a batch of one task, with a lease of its own."""

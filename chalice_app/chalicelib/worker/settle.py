@@ -75,6 +75,8 @@ def conclude(batch: Batch, one: Attempted, settlement: Settlement, standing: Sta
     _decide(batch, settlement, standing)
     if one.task.callback_url is not None and standing.status in FINAL and not standing.fenced:
         batch.callbacks += 1
+    if one.task.id in batch.limited:
+        batch.freed.add(one.task.kind)
 
 
 def settlement_of(batch: Batch, task: Task, outcome: Outcome) -> Settlement:

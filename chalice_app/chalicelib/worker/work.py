@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from chalicelib import logs
 from chalicelib.errors import StoreUnavailable, UnreadableMessage
 from chalicelib.fate import Fates
 from chalicelib.outcome import Released
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from chalicelib.queue import TaskQueue
     from chalicelib.settings import Settings
-    from chalicelib.store import Claim, Store
+    from chalicelib.store import Claim, Standing, Store
     from chalicelib.worker.batch import Invocation
     from chalicelib.worker.bench import Bench
 
@@ -106,10 +107,10 @@ class Worker:
             self._settings.worker_timeout / 2,  # without time for a handler there is no use in it
         )
         batch.apart = [standing.id for standing in standings if standing.apart]
+        batch.limited |= {standing.id for standing in standings if standing.limited}
         for standing in standings:
             if standing.claim is None and not standing.apart:
-                for message in batch.messages[standing.id]:
-                    batch.fates.decide(message, standing.status, standing.wait)
+                _turn_away(batch, standing)
         return [standing.claim for standing in standings if standing.claim]
 
     def _run_all(self, batch: Batch, claims: Sequence[Claim]) -> None:
@@ -125,19 +126,29 @@ class Worker:
                 continue
             begun = True
             if self._runner.may_take_longer(kind, PATIENCE):
-                self._settler.settle(batch)
+                self._settle(batch)
             deadline = self._runner.deadline(claim, batch)
             self._take(batch, self._runner.attempt(claim, batch, deadline))
-        self._settler.settle(batch)
+        self._settle(batch)
 
     def _take(self, batch: Batch, attempted: Attempted | None) -> None:
         if attempted is not None and attempted.powers is not None:
             self._completer.complete(batch, attempted)
+            self._call_parked(batch)
             return
         if attempted is not None:
             batch.keep(attempted)
         if batch.patience_left() < 0:
-            self._settler.settle(batch)
+            self._settle(batch)
+
+    def _settle(self, batch: Batch) -> None:
+        self._settler.settle(batch)
+        self._call_parked(batch)
+
+    def _call_parked(self, batch: Batch) -> None:
+        kinds, batch.freed = batch.freed, set()
+        if kinds:
+            self._post.call_parked(sorted(kinds))
 
     def _conclude(self, batch: Batch) -> None:
         ids, batch.fates.unsent = batch.fates.unsent, []
@@ -148,3 +159,14 @@ class Worker:
                 # Not lost: without a mark the sweeper finds them when they are overdue.
                 logger.warning("not_marked_unsent", extra={"tasks": len(ids)})
         batch.fates.tell()
+
+
+def _turn_away(batch: Batch, standing: Standing) -> None:
+    if standing.hold:
+        facts = {"task_id": standing.id, "hold": standing.hold}
+        logger.info("task_held", extra=facts | {"wait_ms": logs.milliseconds(standing.wait)})
+    for message in batch.messages[standing.id]:
+        if standing.hold == "parked":
+            batch.fates.done(message)
+        else:
+            batch.fates.decide(message, standing.status, standing.wait)

@@ -6,6 +6,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.queue import MAX_ID
+from chalicelib.registry import registry
 from chalicelib.schemas import Batch, Created, TaskPage, TaskView
 from chalicelib.web.call import media_types
 from chalicelib.web.headers import KEY_PATTERN, LONGEST_WAIT
@@ -24,6 +25,12 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "in": "path",
         "required": True,
         "schema": {"type": "integer", "minimum": 1, "maximum": MAX_ID},
+    },
+    "kind": {
+        "name": "kind",
+        "in": "path",
+        "required": True,
+        "schema": {"type": "string", "enum": sorted(registry.kinds)},
     },
     "Idempotency-Key": {
         "name": "Idempotency-Key",
@@ -121,6 +128,7 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
     operation = route.operation
     told = {
         "task_id": route.of_one_task,
+        "kind": route.of_one_kind,
         "Idempotency-Key": operation and operation.keyed,
         "Prefer": operation and operation.waits,
         "If-Match": operation and operation.conditional,

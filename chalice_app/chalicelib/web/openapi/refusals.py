@@ -38,6 +38,8 @@ def statuses(route: Route) -> list[int]:
         found |= {400, 404, 422}  # 404: what a repeated request had made is deleted
     if operation and operation.conditional:
         found.add(412)
+    if route.of_one_kind:
+        found.add(404)
     if route.of_one_task:
         found |= {404, 422} if route.method == "GET" else {404, 409, 422}
     return sorted(found)

@@ -57,6 +57,11 @@ class Route:
         return "{task_id}" in self.path
 
     @property
+    def of_one_kind(self) -> bool:
+        """Whether the path names a kind."""
+        return "{kind}" in self.path
+
+    @property
     def has_body(self) -> bool:
         """Whether the request has one."""
         return self.method != "GET" and self.operation is not None and bool(self.operation.takes)

@@ -24,6 +24,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "NewTask": {"title": "Process User Data", "description": "Extract and transform"},
     "NewBatch": {"tasks": [{"title": "One"}, {"title": "Two", "tags": ["nightly"]}]},
     "TaskChanges": {"title": "Process User Data later", "delay_seconds": 3600},
+    "NewLimits": {"running": 20, "running_per_key": 2, "rate": 5.0, "burst": 10},
     "RetryMany": {"status": "failed", "tag": "nightly", "limit": 100},
 }
 
@@ -83,6 +84,10 @@ _SCOPE_WITHOUT_KEY = {
     "required": ["unique_scope"],
     "properties": {"unique_scope": {"type": "string"}, "unique_key": {"type": "null"}},
 }
+_BURST_WITHOUT_RATE = {
+    "required": ["burst"],
+    "properties": {"burst": {"type": "number"}, "rate": {"type": "null"}},
+}
 _NOTHING = {
     "required": ["delay_seconds"],
     "properties": {"delay_seconds": {"type": "null"}},
@@ -90,6 +95,7 @@ _NOTHING = {
 }
 #: The rules between fields.
 RULES: dict[str, dict[str, Any]] = {
+    "NewLimits": {"not": _BURST_WITHOUT_RATE},
     "NewTask": {"not": {"anyOf": [_TWO_TIMES, _SCOPE_WITHOUT_KEY]}},
     "TaskChanges": {"not": {"anyOf": [_TWO_TIMES, _NOTHING]}, "minProperties": 1},
 }
