@@ -232,16 +232,25 @@ def docs_library(root: str) -> str:  # noqa: ARG001
     return web.file("docs/openapi-explorer.min.js")
 
 
-@app.on_sqs_message(
-    queue=settings.queue_name,
-    batch_size=settings.batch_size,
-    maximum_batching_window_in_seconds=settings.batch_window,
-    maximum_concurrency=settings.maximum_concurrency,
-    name="worker",
-)
+mapping: dict[str, Any] = {
+    "batch_size": settings.batch_size,
+    "maximum_batching_window_in_seconds": settings.batch_window,
+    "maximum_concurrency": settings.maximum_concurrency,
+}
+
+
+@app.on_sqs_message(queue=settings.queue_name, name="worker", **mapping)
 def work(event: SQSEvent) -> dict[str, Any]:
     """Work a batch of messages."""
     return runtime.current().work(event.to_dict(), event.context)
+
+
+if settings.high_queue_name:
+
+    @app.on_sqs_message(queue=settings.high_queue_name, name=chalice_cli.HIGH_WORKER, **mapping)
+    def work_high(event: SQSEvent) -> dict[str, Any]:
+        """Work a batch of messages of tasks of high priority."""
+        return runtime.current().work(event.to_dict(), event.context)
 
 
 @app.schedule(Rate(1, unit=Rate.MINUTES), name="sweeper")

@@ -43,7 +43,7 @@ def env(running: Running) -> int:
 
 
 def attributes(running: Running) -> int:
-    """Print all attributes of the queue and its dead-letter queue as JSON."""
+    """Print all attributes of the queues and their dead-letter queue as JSON."""
     client, urls = _queues(running)
     asked = ["All"]
     found = {
@@ -80,7 +80,8 @@ def _queues(running: Running) -> tuple[Any, list[str]]:
     os.environ.update(running.environ)
     settings = Settings.from_env()
     client = make_client(os.environ["AWS_ENDPOINT_URL_SQS"], settings.aws_region)
-    names = (settings.queue_name, settings.dead_letter_queue_name)
+    names = [settings.queue_name, settings.dead_letter_queue_name]
+    names += [name for name in (settings.high_queue_name,) if name]
     return client, [client.get_queue_url(QueueName=name)["QueueUrl"] for name in names]
 
 

@@ -26,7 +26,12 @@ _FIXED = {
     # Else the endpoint could be passed over, and AWS itself be asked.
     "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "false",
 }
-_DEFAULTS = {"QUEUE_NAME": "interview-queue", "PARTIAL_BATCH": "report", "AUTH": "off"}
+_DEFAULTS = {
+    "QUEUE_NAME": "interview-queue",
+    "PRIORITY_QUEUE": "off",
+    "PARTIAL_BATCH": "report",
+    "AUTH": "off",
+}
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Creates the queue and its dead-letter queue at an SQS endpoint; safe to run again."""
+"""Creates the queues and their dead-letter queue at an SQS endpoint; safe to run again."""
 
 # ruff: noqa: T201  (what a command prints is its answer)
 
@@ -36,6 +36,7 @@ _CURE = (
 _EPILOG = """\
 environment (a flag wins):
   QUEUE_NAME            interview-queue; the dead-letter queue is the same name with -dlq
+  PRIORITY_QUEUE        off; with on there is one for high priority, the same name with -high
   AWS_ENDPOINT_URL_SQS, AWS_ENDPOINT_URL   where SQS is
   AWS_DEFAULT_REGION    us-east-1
   WORKER_TIMEOUT        60 seconds; the visibility timeout is six times that
@@ -45,7 +46,7 @@ environment (a flag wins):
 
 @dataclass(frozen=True)
 class Plan:
-    """What the two queues shall be; times are seconds."""
+    """What the queues shall be; times are seconds. ``high_queue`` is empty if there is none."""
 
     queue: str
     dead_letter_queue: str
@@ -53,6 +54,12 @@ class Plan:
     max_receive_count: int
     retention: int = RETENTION
     dead_letter_retention: int = DEAD_LETTER_RETENTION
+    high_queue: str = ""
+
+    @property
+    def sources(self) -> list[str]:
+        """The queues whose messages go to the dead-letter queue."""
+        return [name for name in (self.queue, self.high_queue) if name]
 
     @classmethod
     def of(cls, settings: Settings) -> Plan:
@@ -62,15 +69,17 @@ class Plan:
             settings.dead_letter_queue_name,
             settings.visibility_timeout,
             settings.max_receive_count,
+            high_queue=settings.high_queue_name,
         )
 
 
 @dataclass(frozen=True)
 class Queues:
-    """The URLs of the two queues, as the server gave them."""
+    """The URLs of the queues, as the server gave them."""
 
     url: str
     dead_letter_url: str
+    high_url: str = ""
 
 
 def make_client(endpoint: str | None, region: str, **config: Any) -> Any:
@@ -106,12 +115,11 @@ def wait_for(client: Any, seconds: float) -> None:
 
 
 def seed(client: Any, plan: Plan) -> Queues:
-    """Create both queues unless they exist, and set their attributes in either case."""
+    """Create the queues unless they exist, and set their attributes in either case."""
     common = {"SqsManagedSseEnabled": "true"}
     dead_url = _get_or_create(client, plan.dead_letter_queue)
     kept = {"MessageRetentionPeriod": str(plan.dead_letter_retention)}
     _set(client, dead_url, kept, optional=common)
-    url = _get_or_create(client, plan.queue)
     redrive = {
         "deadLetterTargetArn": _arn(client, dead_url),
         "maxReceiveCount": plan.max_receive_count,
@@ -122,10 +130,13 @@ def seed(client: Any, plan: Plan) -> Queues:
         "ReceiveMessageWaitTimeSeconds": str(LONG_POLL),
         "RedrivePolicy": json.dumps(redrive),
     }
-    _set(client, url, attributes, optional=common)
-    allow = {"redrivePermission": "byQueue", "sourceQueueArns": [_arn(client, url)]}
+    urls = [_get_or_create(client, name) for name in plan.sources]
+    for url in urls:
+        _set(client, url, attributes, optional=common)
+    sources = [_arn(client, url) for url in urls]
+    allow = {"redrivePermission": "byQueue", "sourceQueueArns": sources}
     _set(client, dead_url, {}, optional={"RedriveAllowPolicy": json.dumps(allow)})
-    return Queues(url, dead_url)
+    return Queues(urls[0], dead_url, *urls[1:])
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -145,9 +156,12 @@ def main(arguments: Sequence[str]) -> int:
         options.max_receive_count,
         options.retention,
         options.dead_letter_retention,
+        f"{options.queue}-high" if settings.priority_queue == "on" else "",
     )
     queues = seed(client, plan)
     print(f"QUEUE_URL={queues.url}\nDEAD_LETTER_QUEUE_URL={queues.dead_letter_url}")
+    if queues.high_url:
+        print(f"HIGH_QUEUE_URL={queues.high_url}")
     return 0
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.errors import QueueUnavailable, UnreadableMessage
 from chalicelib.logs import JsonLines
-from chalicelib.queue import MAX_HIDDEN, Letter, Message, TaskQueue
+from chalicelib.queue import MAX_HIDDEN, Letter, Message, Queue, TaskQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -61,7 +61,7 @@ class Stored:
     receipts: set[str] = field(default_factory=set)
 
 
-class FakeQueue(TaskQueue):
+class FakeQueue(TaskQueue, Queue):
     """A queue in memory, with its dead-letter queue, whose clock is moved by hand.
 
     ``away`` lets every call fail; ``refused`` are ids of tasks whose letters are not accepted.

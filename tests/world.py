@@ -13,7 +13,7 @@ from chalicelib.db import Database
 from chalicelib.errors import IllegalMove, TaskNotFound
 from chalicelib.post import Post
 from chalicelib.registry import Registry
-from chalicelib.service import TaskService, callbacks
+from chalicelib.service import TaskService, offer_of
 from chalicelib.settings import Settings
 from chalicelib.store import ClientStore, Store
 from chalicelib.sweeper import Sweeper
@@ -141,8 +141,8 @@ class World:
         self.worker = Worker(self.store, self.queue, bench, self.settings)
         self.sweeper = Sweeper(self.store, self.queue, self.settings)
         self.clients = ClientStore(self.query, self.settings, ANYBODY)
-        back = callbacks(self.settings)
-        self.service = TaskService(self.clients, post, self.registry, callbacks=back)
+        offer = offer_of(self.settings)
+        self.service = TaskService(self.clients, post, self.registry, offer=offer)
 
     def task(self, *, kind: str = "default", **columns: Any) -> int:
         """Insert a pending task with its message on the queue."""

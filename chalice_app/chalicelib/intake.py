@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -22,6 +23,18 @@ if TYPE_CHECKING:
     Path = tuple[int | str, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """What new tasks may ask for, as the service is set up.
+
+    ``callbacks``: hosts of our own that may be called back; None: there are no webhooks. ``high``:
+    whether tasks of high priority have a queue.
+    """
+
+    callbacks: Exempt | None = None
+    high: bool = False
+
+
 def check_new(registry: Registry, tasks: Sequence[NewTask], *, one: bool) -> None:
     """Raise an InvalidRequest that names all that is wrong.
 
@@ -36,23 +49,20 @@ def check_new(registry: Registry, tasks: Sequence[NewTask], *, one: bool) -> Non
         raise broken.refusal()
 
 
-def check_callbacks(tasks: Sequence[NewTask], exempt: Exempt | None, *, one: bool) -> None:
-    """Raise an InvalidRequest that names each callback_url which is never to be asked.
+def check_offered(tasks: Sequence[NewTask], offer: Offer, *, one: bool) -> None:
+    """Raise an InvalidRequest that names all that this service is not set up for.
 
-    That is any, if ``exempt`` is None: nothing is there to sign webhooks by.
+    That is a callback_url which is never to be asked, and a high priority without its queue.
     """
     broken = Broken()
-    for number, url in enumerate(new.callback_url for new in tasks):
-        if url is None:
-            continue
-        place = pointer((() if one else ("tasks", number)) + ("callback_url",))
-        if exempt is None:
-            broken.add(place, "cannot be taken: no WEBHOOK_SECRETS are set in this service")
-            continue
-        try:
-            check_url(url, exempt)
-        except OutboundRefused as error:
-            broken.add(place, str(error))
+    for number, new in enumerate(tasks):
+        path: Path = () if one else ("tasks", number)
+        if new.callback_url is not None:
+            place = pointer((*path, "callback_url"))
+            _check_callback(new.callback_url, offer.callbacks, place, broken)
+        if new.priority == "high" and not offer.high:
+            place = pointer((*path, "priority"))
+            broken.add(place, "cannot be high: PRIORITY_QUEUE is not on in this service")
     if broken:
         raise broken.refusal()
 
@@ -79,6 +89,16 @@ def check_payload(registry: Registry, kind: str, payload: Any) -> None:
     _check_kind(registry, kind, payload, (), broken)
     if broken:
         raise broken.refusal()
+
+
+def _check_callback(url: str, exempt: Exempt | None, place: dict[str, str], broken: Broken) -> None:
+    if exempt is None:
+        broken.add(place, "cannot be taken: no WEBHOOK_SECRETS are set in this service")
+        return
+    try:
+        check_url(url, exempt)
+    except OutboundRefused as error:
+        broken.add(place, str(error))
 
 
 def _check_kind(registry: Registry, kind: str, payload: Any, path: Path, broken: Broken) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_Settings = TypeVar("_Settings", bound=Any)
+
+SMALL_BATCH = 10
+MAX_QUEUE_NAME = 80
 #: Hosts that are reached without a network.
 _HERE = (None, "", "127.0.0.1", "::1", "localhost")
 
@@ -31,6 +35,17 @@ def check_exemptions(text: str) -> str:
             rule = "has to be names, addresses and networks with commas between them"
             raise ValueError(rule) from None
     return text
+
+
+def check_together(settings: _Settings) -> _Settings:
+    """Return Settings; raises ValueError, with the rule, if they do not fit each other."""
+    # Source: AWS Lambda API Reference, CreateEventSourceMapping, BatchSize.
+    if settings.batch_size > SMALL_BATCH and settings.batch_window == 0:
+        raise ValueError("BATCH_SIZE over 10 needs a BATCH_WINDOW of at least 1")
+    # Source: Amazon SQS Developer Guide, "Queue quotas".
+    if len(settings.high_queue_name) > MAX_QUEUE_NAME:
+        raise ValueError("QUEUE_NAME may have 75 characters at most with PRIORITY_QUEUE=on")
+    return settings
 
 
 def unsafe(settings: Any) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import unquote
 
 from pydantic import (
@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from chalicelib.errors import InvalidSettings
-from chalicelib.setting_rules import check_exemptions, explained, parts, unsafe
+from chalicelib.setting_rules import check_exemptions, check_together, explained, parts, unsafe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 DAY = 24 * 60 * 60
 _SECRET_ARN = r"^(arn:[^:]+:secretsmanager:[^\s]+)?$"  # noqa: S105  (no password)
 _SENDER = r"^([^\x00-\x1f<>@]*<[^\s<>@]+@[^\s<>@]+>|[^\s<>@]+@[^\s<>@]+)?$"
-SMALL_BATCH = 10
 _FUNCTION = "AWS_LAMBDA_FUNCTION_NAME"
 #: Where Lambda puts the tracing header of each invocation.
 _TRACE = "_X_AMZN_TRACE_ID"
@@ -68,6 +67,9 @@ class Settings(BaseModel):
         "interview-queue",
         pattern=r"^[A-Za-z0-9_-]{1,76}$",
         description="The SQS queue; its dead-letter queue is the same name with `-dlq`.",
+    )
+    priority_queue: Literal["off", "on"] = Field(
+        "off", description="`on`: tasks of high priority have a queue and workers of their own."
     )
     aws_region: str = Field(
         "us-east-1",
@@ -186,13 +188,7 @@ class Settings(BaseModel):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="The least severe log line that is written."
     )
-
-    @model_validator(mode="after")
-    def _large_batches_take_time(self) -> Self:
-        # Source: AWS Lambda API Reference, CreateEventSourceMapping, BatchSize.
-        if self.batch_size > SMALL_BATCH and self.batch_window == 0:
-            raise ValueError("BATCH_SIZE over 10 needs a BATCH_WINDOW of at least 1")
-        return self
+    _fit = model_validator(mode="after")(check_together)
 
     @property
     def database_user(self) -> str:
@@ -209,6 +205,11 @@ class Settings(BaseModel):
     def dead_letter_queue_name(self) -> str:
         """The queue that messages go to when they have been received too often."""
         return f"{self.queue_name}-dlq"
+
+    @property
+    def high_queue_name(self) -> str:
+        """The queue of tasks of high priority, or nothing."""
+        return f"{self.queue_name}-high" if self.priority_queue == "on" else ""
 
     @property
     def visibility_timeout(self) -> int:

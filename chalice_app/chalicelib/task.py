@@ -74,6 +74,7 @@ class Task:
     unique_key: str | None
     callback_url: str | None
     limit_key: str | None
+    priority: str
     progress: dict[str, Any] | None
     trace_id: str | None
     tags: list[str] = field(default_factory=list)

@@ -146,7 +146,7 @@ def _prepared(options: argparse.Namespace) -> Mapping:
         read_timeout=LONG_POLL + 10,
         connect_timeout=5,
         retries={"total_max_attempts": 1},
-        max_pool_connections=options.workers + 5,
+        max_pool_connections=2 * options.workers + 5,
     )
     seed.wait_for(client, 30)
     seed.seed(client, seed.Plan.of(settings))

@@ -87,6 +87,7 @@ class Memory:
             finished_at=None,
             expires_at=_moment(columns.get("expires_at")),
             cancel_requested_at=None,
+            priority=columns.get("priority", "normal"),
             progress=None,
             trace_id=None,
             tags=columns["tags"],

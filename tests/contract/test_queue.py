@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pytest
 
 from chalicelib.errors import QueueUnavailable
-from chalicelib.queue import MAX_MESSAGE_BYTES, Letter, Message, TaskQueue
+from chalicelib.queue import MAX_MESSAGE_BYTES, Letter, Message, Queue, TaskQueue
 from tests.fakes import FakeQueue
 
 if TYPE_CHECKING:
@@ -269,11 +269,12 @@ def test_a_queue_that_does_not_exist_is_unavailable(sqs: Any) -> None:
 
 
 def test_the_fake_has_every_public_method_of_the_real_one_with_the_same_parameters() -> None:
-    for name, method in inspect.getmembers(TaskQueue, inspect.isfunction):
-        if not name.startswith("_"):
-            fake = getattr(FakeQueue, name)
-            assert fake is not method, f"FakeQueue does not stand in for {name}"
-            assert inspect.signature(fake) == inspect.signature(method)
+    for real in (TaskQueue, Queue):
+        for name, method in inspect.getmembers(real, inspect.isfunction):
+            if not name.startswith("_"):
+                fake = getattr(FakeQueue, name)
+                assert fake is not method, f"FakeQueue does not stand in for {name}"
+                assert inspect.signature(fake) == inspect.signature(method)
 
 
 def test_letters_are_received_hidden_and_deleted_one_by_one(bench: Bench) -> None:

@@ -160,7 +160,7 @@ def wired(
 
 def close_client(scene: Scene) -> None:
     """Close the service's own connections to SQS."""
-    scene.runtime.queue._client().close()
+    scene.runtime.queue.letters._client().close()
 
 
 @pytest.fixture(scope="session")

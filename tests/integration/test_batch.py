@@ -10,7 +10,7 @@ import pytest
 
 import app as front_door
 from chalicelib import runtime
-from chalicelib.queue import TaskQueue
+from chalicelib.queue import Queue, TaskQueue
 from chalicelib.schemas import NewBatch, NewTask, bodies
 from tests.fakes import FakeContext
 from tests.integration.api import Api, problem
@@ -263,7 +263,7 @@ def test_a_batch_goes_to_the_real_queue_in_calls_that_it_takes(
     made = world.service.create_many(NewBatch(tasks=tasks))
     assert world.table.unsent() == set()
     received: set[int] = set()
-    while found := queue.receive_messages(hidden_for=60):
+    while found := Queue(lambda: sqs, queue_name).receive_messages(hidden_for=60):
         received |= {message.task_id for message in found}
     assert received == {task.id for task in made.items}
 

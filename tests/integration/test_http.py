@@ -38,6 +38,7 @@ MORE_KEYS = [
     "unique_key",
     "callback_url",
     "limit_key",
+    "priority",
     "progress",
     "trace_id",
     "links",
@@ -75,6 +76,7 @@ def test_a_created_task_has_exactly_the_documented_shape(api: Api) -> None:
         "unique_key": None,
         "callback_url": None,
         "limit_key": None,
+        "priority": "normal",
         "progress": None,
         "trace_id": None,
         "links": {

@@ -85,7 +85,7 @@ def whole(
     environ = {"DATABASE_URL": database_url, "QUEUE_NAME": queue_name, "AUTH": "off"}
     whole = Runtime(Settings.from_env(environ | {"PARTIAL_BATCH": "report"}))
     yield whole
-    whole.queue._client().close()
+    whole.queue.letters._client().close()
     whole.database.close()
 
 

@@ -15,6 +15,7 @@ OUT_OF_BOUNDS = [
     ("DATABASE_AUTH", "canary-4"),
     ("QUEUE_NAME", "not a queue"),
     ("QUEUE_NAME", "x" * 77),
+    ("PRIORITY_QUEUE", "canary-8"),
     ("AWS_REGION", ""),
     ("BATCH_SIZE", "10001"),
     ("BATCH_WINDOW", "301"),

@@ -16,6 +16,9 @@ from importlib import metadata
 #: The Chalice that is known here, which pyproject.toml names as well.
 VERSION = "1.34"
 
+#: What the second worker is called, where there are two; it is configured as the first.
+HIGH_WORKER = "worker_high"
+
 #: What mends each module of Chalice's. By name: Lambda would pay 8 ms to load what it never needs.
 _MENDERS = {
     "chalice.local": ("server:mend",),

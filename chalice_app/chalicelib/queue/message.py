@@ -25,6 +25,7 @@ class Letter:
     title: str
     description: str | None
     tenant: str
+    priority: str = "normal"
     delay: float = 0.0
 
     def body(self) -> str:
@@ -38,7 +39,10 @@ class Letter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One received message, as the worker needs it; ``trace`` holds its sender's trace headers."""
+    """One received message, as the worker needs it.
+
+    ``queue`` names the queue that it came from; ``trace`` holds its sender's trace headers.
+    """
 
     id: str
     receipt: str
@@ -46,6 +50,7 @@ class Message:
     receive_count: int
     trace_id: str | None
     body: str
+    queue: str = ""
     trace: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -64,6 +69,7 @@ class Message:
             receive_count=int(attributes.get("ApproximateReceiveCount", 1)),
             trace_id=id_of(trace),
             body=record["body"],
+            queue=record.get("eventSourceARN", "").rpartition(":")[2],
             trace=trace,
         )
 

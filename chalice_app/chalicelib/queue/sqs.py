@@ -1,4 +1,4 @@
-"""SQS: one queue at a time, and the pair of a task queue and its dead-letter queue."""
+"""SQS, one queue at a time."""
 
 from __future__ import annotations
 
@@ -170,29 +170,6 @@ class Queue:
             return getattr(client, operation)(QueueUrl=self._url, **arguments)
         except (BotoCoreError, ClientError) as error:
             raise QueueUnavailable(f"{type(error).__name__}: {error}") from error
-
-
-class TaskQueue(Queue):
-    """The queue of tasks; ``letters`` is its dead-letter queue."""
-
-    def __init__(
-        self,
-        client: Callable[[], Any],
-        name: str,
-        dead_letter_name: str,
-        *,
-        headers: Callable[[], Mapping[str, str]] = dict,
-        fair: bool = False,
-    ) -> None:
-        """Take what Queue takes, and the two queues' names."""
-        super().__init__(client, name, headers=headers, fair=fair)
-        self.letters = Queue(client, dead_letter_name, headers=headers)
-
-    def bury(self, messages: Sequence[Message]) -> None:
-        """Move each message to the dead-letter queue ourselves."""
-        for message in messages:
-            self.letters.put(message.body)
-            self.delete([message])
 
 
 def _unsent(message: str, entries: Entries, cause: BaseException | None = None) -> QueueUnavailable:

@@ -20,7 +20,7 @@ from chalicelib.service import (
     LimitDesk,
     TaskService,
     WebhookDesk,
-    callbacks,
+    offer_of,
 )
 from chalicelib.store import ClientStore, HealthStore, KeyStore, LimitStore, Store
 from chalicelib.sweeper import Sweeper
@@ -62,6 +62,7 @@ class Runtime:
             aws.once(lambda: aws.new_sqs_client(settings)),
             settings.queue_name,
             settings.dead_letter_queue_name,
+            high_name=settings.high_queue_name,
             headers=tracing.outgoing,
             fair=settings.auth == "keys",
         )
@@ -93,8 +94,8 @@ class Runtime:
         """Return the desk for whoever sent this header; raises Unauthorized."""
         told = self.settings
         store = ClientStore(self._query, told, self._caller(authorization))
-        limit, back = told.open_limit, callbacks(told)
-        return TaskService(store, self.post, self._registry, open_limit=limit, callbacks=back)
+        limit, offer = told.open_limit, offer_of(told)
+        return TaskService(store, self.post, self._registry, open_limit=limit, offer=offer)
 
     def limit(self, authorization: str | None) -> LimitDesk:
         """Return the desk for limits, for whoever sent this header; raises Unauthorized."""

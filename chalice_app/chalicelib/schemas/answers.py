@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime  # noqa: TC003  (pydantic reads it)
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -46,6 +46,7 @@ class TaskView(BaseModel):
     unique_key: str | None
     callback_url: str | None
     limit_key: str | None
+    priority: Literal["normal", "high"]
     #: How far a handler says it is, if it says so.
     progress: Progress | None
     #: The trace of the latest attempt; null before the first one, and where it was not traced.

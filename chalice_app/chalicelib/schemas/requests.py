@@ -80,6 +80,8 @@ class NewTask(_Begin):
     callback_url: Url | None = None
     #: Which share of its kind's limits it counts against.
     limit_key: LimitKey | None = None
+    #: Whether it goes by a queue of its own, before which there is no backlog of others.
+    priority: Literal["normal", "high"] | None = None
 
     @model_validator(mode="after")
     def _scope_of_a_key(self) -> Self:

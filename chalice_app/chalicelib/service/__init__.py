@@ -14,7 +14,7 @@ from chalicelib.service.diagnosis import Diagnosis
 from chalicelib.service.keys import KeyService
 from chalicelib.service.limits import LimitDesk
 from chalicelib.service.tasks import TaskService
-from chalicelib.service.webhooks import WebhookDesk, callbacks
+from chalicelib.service.webhooks import WebhookDesk, offer_of
 
 __all__ = [
     "AdminDesk",
@@ -23,5 +23,5 @@ __all__ = [
     "LimitDesk",
     "TaskService",
     "WebhookDesk",
-    "callbacks",
+    "offer_of",
 ]

@@ -15,7 +15,7 @@ from chalicelib.errors import (
     ServiceError,
     TooManyRequests,
 )
-from chalicelib.intake import check_callbacks, check_new, check_payload, stored
+from chalicelib.intake import Offer, check_new, check_offered, check_payload, stored
 from chalicelib.schemas import Attempts, Batch, Created, Kinds, Retried, TaskPage, TaskView
 from chalicelib.service.attempts import attempts_of
 from chalicelib.service.kinds import kinds_of
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from chalicelib.access import Scope
-    from chalicelib.outbound import Exempt
     from chalicelib.post import Post
     from chalicelib.registry import Registry
     from chalicelib.schemas import (
@@ -45,6 +44,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+NOTHING_MORE = Offer()
+
 
 class TaskService:
     """What one caller can do with tasks.
@@ -59,17 +60,14 @@ class TaskService:
         registry: Registry,
         *,
         open_limit: int = 0,
-        callbacks: Exempt | None = None,
+        offer: Offer = NOTHING_MORE,
     ) -> None:
-        """Take the rooms below, and how many open tasks a tenant may have (0: any number).
-
-        ``callbacks``: hosts of our own that may be called back; None: webhooks are not set up.
-        """
+        """Take the rooms below, and how many open tasks a tenant may have (0: any number)."""
         self._store = store
         self._post = post
         self._registry = registry
         self._open_limit = open_limit
-        self._callbacks = callbacks
+        self._offer = offer
 
     def create(self, new: NewTask, *, key: str | None = None, wait: float = 0) -> Created:
         """Store the task, then hand it to the queue; wait so many seconds for it to finish.
@@ -206,7 +204,7 @@ class TaskService:
 
     def _insert(self, tasks: Sequence[NewTask], key: str | None, *, one: bool) -> list[Creation]:
         check_new(self._registry, tasks, one=one)
-        check_callbacks(tasks, self._callbacks, one=one)
+        check_offered(tasks, self._offer, one=one)
         asked = [new.columns() for new in tasks]
         fingerprint = None if key is None else _fingerprint(asked, one=one)
         items = [stored(self._registry, new) for new in tasks]

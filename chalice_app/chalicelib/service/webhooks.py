@@ -1,10 +1,11 @@
-"""Who may be called back, and the secrets that receivers of webhooks check signatures by."""
+"""What new tasks may ask for, and the secrets by which receivers of webhooks check signatures."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
 from chalicelib.errors import InvalidRequest
+from chalicelib.intake import Offer
 from chalicelib.outbound import Exempt
 from chalicelib.service.keys import Asked, Tenant
 
@@ -43,7 +44,8 @@ class WebhookDesk:
         return {"secrets": secrets_of(asked.tenant, roots)}
 
 
-def callbacks(settings: Settings) -> Exempt | None:
-    """Return the hosts of our own that may be called back; None: webhooks are not set up."""
+def offer_of(settings: Settings) -> Offer:
+    """Return what new tasks may ask for."""
     signed = settings.webhook_secrets or settings.webhook_secrets_arn
-    return Exempt.parse(settings.outbound_allow) if signed else None
+    hosts = Exempt.parse(settings.outbound_allow) if signed else None
+    return Offer(callbacks=hosts, high=settings.priority_queue == "on")

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 #: Tasks that one page looks at, at most: some 50 ms.
 MOST_LOOKED_AT = 10_000
 
+OF_A_LETTER = ("id", "title", "description", "tenant", "priority")
 USUAL: Mapping[str, int] = MappingProxyType({})
 NEWEST = (datetime.max.replace(tzinfo=UTC), 0)
 OLDEST = (datetime.min.replace(tzinfo=UTC), 0)
@@ -193,7 +194,7 @@ class ClientStore:
             **filters,
         )
         letters = [
-            Letter(**{name: row[name] for name in ("id", "title", "description", "tenant")})
+            Letter(**{name: row[name] for name in OF_A_LETTER})
             for row in rows
             if row["id"] is not None
         ]

@@ -47,6 +47,7 @@ class Found:
             title=self.task.title,
             description=self.task.description,
             tenant=self.tenant,
+            priority=self.task.priority,
             delay=max(0.0, self.wait),
         )
 

@@ -55,6 +55,7 @@ class FollowUp:
     title: str
     description: str | None
     tenant: str
+    priority: str
     wait: float
 
     def letter(self) -> Letter:
@@ -64,6 +65,7 @@ class FollowUp:
             title=self.title,
             description=self.description,
             tenant=self.tenant,
+            priority=self.priority,
             delay=max(0.0, self.wait),
         )
 

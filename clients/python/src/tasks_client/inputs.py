@@ -27,6 +27,7 @@ class TaskOptions(TypedDict, total=False):
     unique_scope: Literal["open", "forever"]
     callback_url: str
     limit_key: str
+    priority: Literal["normal", "high"]
 
 
 class NewTask(TaskOptions, total=False):

@@ -75,6 +75,7 @@ class Task:
     unique_key: str | None = field(repr=False)
     callback_url: str | None = field(repr=False)
     limit_key: str | None = field(repr=False)
+    priority: str = field(repr=False)
     trace_id: str | None = field(repr=False)
     raw: Mapping[str, Any] = field(repr=False, compare=False)
     etag: str | None = field(default=None, repr=False, compare=False)
@@ -98,6 +99,7 @@ class Task:
             unique_key=raw.get("unique_key"),
             callback_url=raw.get("callback_url"),
             limit_key=raw.get("limit_key"),
+            priority=raw.get("priority", "normal"),
             trace_id=raw.get("trace_id"),
             created_at=datetime.fromisoformat(raw["created_at"]),
             **{name: _time(raw, name) for name in _TIMES},

@@ -52,6 +52,7 @@ def _create(commands: Any) -> argparse.ArgumentParser:
     add("--expires-at", type=_moment, metavar="TIME", help="fails if not begun by then")
     add("--unique-key", help="create nothing if a task with this key exists")
     add("--unique-scope", choices=("open", "forever"))
+    add("--priority", choices=("normal", "high"))
     add("--idempotency-key", help="the same key again returns the first task")
     add("--wait", type=_seconds, default=0.0, metavar="SECONDS", help="for the task to finish")
     return command

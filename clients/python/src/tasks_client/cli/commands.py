@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tasks_client.cli.output import Output
 
 DONE, UNSUCCESSFUL, WRONG_USE, NOT_DONE, NOT_IN_TIME = 0, 1, 2, 3, 4
-_NEW = ("description", "kind", "payload", "tags", "run_at", "delay", "expires_at")
+_NEW = ("description", "kind", "payload", "tags", "run_at", "delay", "expires_at", "priority")
 _UNIQUE = ("unique_key", "unique_scope", "idempotency_key")
 _FILTERS = ("status", "kind", "tag", "created_after", "created_before", "text")
 
