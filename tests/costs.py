@@ -224,6 +224,10 @@ def _beside(bill: Bill) -> Figures:
         "Aurora Serverless v2, standing at 0.5 ACU": bill.month["ACUs at rest"]
         * hours
         * bill.price["Aurora Serverless v2, ACU-hour"],
+        "a second queue (`PRIORITY_QUEUE=on`): its mapping and three alarms": bill.sqs(
+            bill.month["empty receives (assumed)"]
+        )
+        + 3 * bill.price["CloudWatch, alarm a month"],
         "Aurora's storage, for a million tasks of the last 30 days": MILLION
         * bill.month["bytes in the database, a task"]
         / GB
@@ -281,6 +285,13 @@ def _options(bill: Bill) -> Figures:
         "a million `GET /tasks/{id}`": MILLION * bill.look(),
         "a million waits of 20 s (`Prefer: wait=20`)": MILLION
         * bill.look(bill.month["seconds of a long wait"]),
+        "fair queues, for tasks that come one by one, at most": MILLION
+        * (
+            bill.task[alone]["SQS: requests by the API"]
+            + bill.task[alone]["SQS: requests by the mapping"]
+        )
+        * bill.price["SQS, million requests of a fair queue, besides"]
+        / MILLION,
         "each second of a million waits": MILLION * bill.seconds(1),
     }
 

@@ -27,7 +27,9 @@ def main() -> int:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="fuzzed-") as folder:
         Path(folder).chmod(0o755)  # as root, the database runs as nobody
-        with Stack(copy_tree(Path(folder)), AUTH="keys", WEBHOOK_SECRETS="0" * 32) as stack:
+        with Stack(
+            copy_tree(Path(folder)), AUTH="keys", WEBHOOK_SECRETS="0" * 32, PRIORITY_QUEUE="on"
+        ) as stack:
             many = Many(f"http://127.0.0.1:{stack.port}", make_key(stack), options.seed)
             done = ask(many, options.requests)
             return 0 if options.tell_slow and done == SLOW else done

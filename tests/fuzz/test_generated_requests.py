@@ -19,7 +19,9 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 def fuzzer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fuzzer]:
     """A service that asks for keys, and nobody else asking it."""
     folder = copy_tree(tmp_path_factory.mktemp("fuzzed"))
-    with Stack(folder, AUTH="keys", RETRY_DELAY="1", WEBHOOK_SECRETS="0" * 32) as stack:
+    with Stack(
+        folder, AUTH="keys", RETRY_DELAY="1", WEBHOOK_SECRETS="0" * 32, PRIORITY_QUEUE="on"
+    ) as stack:
         yield Fuzzer(stack)
 
 

@@ -16,7 +16,7 @@ from chalice.deploy import appgraph
 
 from chalicelib import chalice_cli
 from chalicelib.chalice_cli import capacity as sizes
-from chalicelib.chalice_cli import options, refusals, stage
+from chalicelib.chalice_cli import options, priority, refusals, stage
 from chalicelib.settings import Settings
 from tests.tree import ROOT
 
@@ -192,6 +192,36 @@ def test_a_stage_opens_as_many_connections_as_run_at_once(
     assert sizes.connections(asked, options.read(asked), Settings()) == told
 
 
+def test_a_second_worker_opens_as_many_as_the_first() -> None:
+    high = config(PRIORITY_QUEUE="on")
+    told = Settings(priority_queue="on")
+    assert sizes.connections(high, options.read(high), told) == (23, ["api_handler"])
+
+
+def test_only_a_stage_with_a_second_queue_has_a_right_to_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    statements = [{"Resource": ["${HIGH_QUEUE_NAME}"]}, {"Resource": ["${HIGH_WORKER}"]}]
+    assert stage.granted(statements, stage.names(config())) == []
+    monkeypatch.setenv("PRIORITY_QUEUE", "on")  # as Chalice has it when it imports the app
+    assert stage.granted(statements, stage.names(config(PRIORITY_QUEUE="on"))) == [
+        {"Resource": ["interview-queue-high"]},
+        {"Resource": ["worker_high"]},
+    ]
+
+
+def test_the_second_worker_is_configured_as_the_first() -> None:
+    class Mended(Config):
+        pass
+
+    priority.mend_config(types.SimpleNamespace(Config=Mended))
+    functions = {"worker": {"lambda_timeout": 77}, "sweeper": {"lambda_timeout": 5}}
+    stages = {"prod": {"lambda_functions": functions}}
+    told = Mended("prod", config_from_disk={"app_name": "tasks", "stages": stages})
+    limits = [told.scope("prod", name).lambda_timeout for name in ("worker", "worker_high")]
+    assert (limits, told.scope("prod", "sweeper").lambda_timeout) == ([77, 77], 5)
+
+
 def test_a_database_is_made_no_smaller_than_the_stage_needs() -> None:
     file = ROOT / "chalice_app" / ".chalice" / "aurora.json"
     parameters = json.loads(file.read_text(encoding="utf-8"))["Parameters"]
@@ -222,7 +252,9 @@ def test_nothing_is_granted_on_what_the_stage_does_not_have() -> None:
     assert stage.granted(statements, names)[0] == {"Resource": [ARN]}
 
 
-@pytest.mark.parametrize(("name", "value"), [("QUEUE_NAME", "mine"), ("BATCH_SIZE", "5")])
+@pytest.mark.parametrize(
+    ("name", "value"), [("QUEUE_NAME", "mine"), ("BATCH_SIZE", "5"), ("PRIORITY_QUEUE", "on")]
+)
 def test_what_only_the_shell_sets_is_not_deployed_half(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:

@@ -87,7 +87,11 @@ CONFIGURED: dict[str, dict[str, Any]] = {
         "pollers": {"minimum": 3, "maximum": 20},
         "lambda_functions": FUNCTIONS
         | {"api_handler": {**FUNCTIONS["api_handler"], "reserved_concurrency": 1000}},
-        "environment_variables": {"QUEUE_NAME": "interview-queue-every", "DATABASE_AUTH": "iam"},
+        "environment_variables": {
+            "QUEUE_NAME": "interview-queue-every",
+            "PRIORITY_QUEUE": "on",
+            "DATABASE_AUTH": "iam",
+        },
     },
     # By tokens to a database that is there.
     "tokens": {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.template.test_template import FUNCTIONS
+from tests.template.test_template import functions_of
 
 if TYPE_CHECKING:
     from tests.template.conftest import Packaged
@@ -94,8 +94,8 @@ def test_the_database_has_room_for_what_runs_at_once(packages: dict[str, Package
     assert told["Description"].endswith("The stage may open 13, and those of api_handler besides.")
     assert (told["MinValue"], told["Default"]) == (1, 4)
     told = packages["every"].translated["Parameters"]["AuroraMaxCapacity"]
-    assert told["Description"].endswith("The stage may open 1003, and those of worker besides.")
-    # 1003 and PostgreSQL's own three, at 189 for the first ACU and 211.4 for each other.
+    assert told["Description"].endswith("The stage may open 1013, and those of worker besides.")
+    # 1013 and PostgreSQL's own three, at 189 for the first ACU and 211.4 for each other.
     assert told["MinValue"] == told["Default"] == 5
 
 
@@ -137,7 +137,7 @@ def test_the_network_has_no_way_out_but_to_the_services_that_are_called(aurora: 
 
 def test_every_function_is_in_the_network_and_is_told_of_the_database(aurora: Packaged) -> None:
     functions = aurora.of_type("AWS::Lambda::Function")
-    assert functions.keys() == FUNCTIONS.keys()
+    assert functions.keys() == functions_of(aurora).keys()
     for function in functions.values():
         assert function["VpcConfig"] == {
             "SubnetIds": [ref("TasksSubnetA"), ref("TasksSubnetB")],
@@ -166,10 +166,11 @@ def test_restored_functions_are_called_by_their_alias(packages: dict[str, Packag
         if "SnapStart" in one
     }
     published = {"ApplyOn": "PublishedVersions"}
-    assert snapped == {"APIHandler": published, "Worker": published}
+    assert snapped == dict.fromkeys(["APIHandler", "Worker", "WorkerHigh"], published)
     # Only published versions are snapshots, so nobody may call the function itself.
-    (mapping,) = package.of_type("AWS::Lambda::EventSourceMapping").values()
-    assert mapping["FunctionName"] == ref("WorkerAliaslive")
+    mappings = package.of_type("AWS::Lambda::EventSourceMapping").values()
+    aliases = [ref("WorkerAliaslive"), ref("WorkerHighAliaslive")]
+    assert sorted(one["FunctionName"]["Ref"] for one in mappings) == [one["Ref"] for one in aliases]
     (api,) = package.of_type("AWS::ApiGateway::RestApi").values()
     assert "${APIHandler.Arn}" not in json.dumps(api)
     assert "${APIHandlerAliaslive}" in json.dumps(api)

@@ -30,6 +30,8 @@ FUNCTIONS = {
     "Migrate": ("tasks-{}-migrate", "MigrateRole"),
     "Admin": ("tasks-{}-admin", "AdminRole"),
 }
+#: Besides, where tasks of high priority have a queue.
+HIGH = {"WorkerHigh": ("tasks-{}-worker_high", "WorkerHighRole")}
 #: What each function asks of the task queue and of the dead-letter queue.
 ON_QUEUES = {
     "APIHandler": (
@@ -49,6 +51,19 @@ ON_QUEUES = {
     "Migrate": ("", ""),
     "Admin": ("", ""),
 }
+
+
+def has_high(package: Packaged) -> bool:
+    return package.stage == "every"
+
+
+def functions_of(package: Packaged) -> dict[str, tuple[str, str]]:
+    return FUNCTIONS | (HIGH if has_high(package) else {})
+
+
+def sources_of(package: Packaged) -> set[str]:
+    """Return the logical ids of the queues that tasks go by."""
+    return {"TasksQueue", *(["TasksHighQueue"] if has_high(package) else [])}
 
 
 def lint(tools: Path, path: Path, *more: str) -> str:
@@ -91,7 +106,11 @@ def test_the_template_is_the_one_that_was_reviewed(packages: dict[str, Packaged]
 
 def test_no_name_is_used_by_two_stages(packages: dict[str, Packaged]) -> None:
     used = [set(names(package.translated["Resources"])) for package in packages.values()]
-    assert {len(some) for some in used} == {len(used[0])}
+    counts = {
+        package.stage: len(some) for package, some in zip(packages.values(), used, strict=True)
+    }
+    assert counts.pop("every") == len(used[0]) + 6  # a queue, a function, its log, three alarms
+    assert set(counts.values()) == {len(used[0])}
     assert len(used[0]) > 15
     every = [name for some in used for name in some]
     assert len(set(every)) == len(every)
@@ -133,15 +152,17 @@ def text(arn: Any) -> str:
 
 def test_a_function_may_do_what_it_does_and_nothing_else(package: Packaged) -> None:
     queue = package.of_type("AWS::SQS::Queue")["TasksQueue"]["QueueName"]
-    for function, (name, role) in FUNCTIONS.items():
-        log = f"arn:*:logs:*:*:log-group:/aws/lambda/{name.format(package.stage)}:*"
-        wanted = {log: LOGS, **wanted_of_the_database(package, function)}
+    for function, (name, role) in functions_of(package).items():
+        code = function.removesuffix("High")
+        wanted = {**logs_of(package, name), **wanted_of_the_database(package, function)}
         if (function, package.stage) == ("Worker", "test"):
             on_files = {"s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"}
             wanted["arn:*:s3:::our-files/tasks/*"] = on_files
-        for arn, calls in zip([queue, f"{queue}-dlq"], ON_QUEUES[function], strict=True):
+        for arn, calls in zip([queue, f"{queue}-dlq"], ON_QUEUES[code], strict=True):
             if calls:
                 wanted[f"arn:*:sqs:*:*:{arn}"] = {f"sqs:{call}" for call in calls.split()}
+        if has_high(package) and (calls := ON_QUEUES[code][0]):
+            wanted[f"arn:*:sqs:*:*:{queue}-high"] = {f"sqs:{call}" for call in calls.split()}
         granted: dict[str, set[str]] = {}
         for statement in statements(package, role):
             assert statement.keys() == {"Effect", "Action", "Resource"}
@@ -150,6 +171,14 @@ def test_a_function_may_do_what_it_does_and_nothing_else(package: Packaged) -> N
             for one in [resources] if isinstance(resources, str) else resources:
                 granted.setdefault(text(one), set()).update(statement["Action"])
         assert granted == wanted
+
+
+def logs_of(package: Packaged, name: str) -> dict[str, set[str]]:
+    """Return where a function may write its log; both workers have one policy, and so two logs."""
+    workers = {FUNCTIONS["Worker"][0], HIGH["WorkerHigh"][0]}
+    named = workers if has_high(package) and name in workers else {name}
+    log = "arn:*:logs:*:*:log-group:/aws/lambda/{}:*"
+    return {log.format(one.format(package.stage)): LOGS for one in named}
 
 
 def wanted_of_the_database(package: Packaged, function: str) -> dict[str, set[str]]:
@@ -166,11 +195,11 @@ def wanted_of_the_database(package: Packaged, function: str) -> dict[str, set[st
 
 def test_each_function_has_a_role_a_log_that_ends_and_is_traced(package: Packaged) -> None:
     functions = package.of_type("AWS::Lambda::Function")
-    assert functions.keys() == FUNCTIONS.keys()
+    assert functions.keys() == functions_of(package).keys()
     logs = package.of_type("AWS::Logs::LogGroup")
     kept = {log["LogGroupName"]: log["RetentionInDays"] for log in logs.values()}
     for function, properties in functions.items():
-        name, role = FUNCTIONS[function]
+        name, role = functions_of(package)[function]
         assert properties["FunctionName"] == name.format(package.stage)
         assert properties["Role"] == {"Fn::GetAtt": [role, "Arn"]}
         assert properties["TracingConfig"] == {"Mode": "Active"}
@@ -193,6 +222,11 @@ def test_the_queue_hides_long_enough_before_the_worker_may_take_longer(package: 
     queue = package.of_type("AWS::SQS::Queue")["TasksQueue"]
     worker = package.of_type("AWS::Lambda::Function")["Worker"]
     assert queue["VisibilityTimeout"] == 6 * worker["Timeout"]
+    if has_high(package):
+        assert "TasksHighQueue" in before(package, "WorkerHigh")
+        high = package.of_type("AWS::SQS::Queue")["TasksHighQueue"]
+        assert high == {**queue, "QueueName": f"{queue['QueueName']}-high"}
+        assert package.of_type("AWS::Lambda::Function")["WorkerHigh"]["Timeout"] == 60
     slow = package.stage == "tokens"
     assert (worker["Timeout"], queue["RedrivePolicy"]["maxReceiveCount"]) == (
         (300, 5) if slow else (60, 3)
@@ -216,26 +250,37 @@ def test_the_queues_are_encrypted_and_take_no_call_without_tls(package: Packaged
     assert refusing == queues.keys()
 
 
-def test_only_the_queue_may_dead_letter_into_the_dead_letter_queue(package: Packaged) -> None:
+def test_only_the_queues_of_tasks_may_dead_letter_into_the_dead_letter_queue(
+    package: Packaged,
+) -> None:
     queues = package.of_type("AWS::SQS::Queue")
     allowed = queues["TasksDeadLetterQueue"]["RedriveAllowPolicy"]
     assert allowed["redrivePermission"] == "byQueue"
-    ((arn,),) = ([source["Fn::Sub"]] for source in allowed["sourceQueueArns"])
-    assert arn.rpartition(":")[2] == queues["TasksQueue"]["QueueName"]
+    arns = [source["Fn::Sub"] for source in allowed["sourceQueueArns"]]
+    found = sorted(arn.rpartition(":")[2] for arn in arns)
+    assert found == sorted(queues[name]["QueueName"] for name in sources_of(package))
 
 
 def test_the_mapping_reports_partial_batches_and_is_bounded(package: Packaged) -> None:
-    (mapping,) = package.of_type("AWS::Lambda::EventSourceMapping").values()
-    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    mappings = package.of_type("AWS::Lambda::EventSourceMapping")
+    arns = {one["EventSourceArn"]["Fn::Sub"]: one for one in mappings.values()}
+    fed = {arn.removeprefix("${").removesuffix(".Arn}"): one for arn, one in arns.items()}
+    assert fed.keys() == sources_of(package)
+    for one in fed.values():
+        assert one["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+        assert one["BatchSize"] == SETTINGS.batch_size
+    bounded = {"MaximumConcurrency": SETTINGS.maximum_concurrency}
+    if has_high(package):
+        assert fed["TasksHighQueue"]["ScalingConfig"] == bounded
+    mapping = fed["TasksQueue"]
     # One or the other, says AWS Lambda Developer Guide, "Configuring scaling behavior for SQS
     # event source mappings".
     if package.stage == "every":
         assert mapping["ProvisionedPollerConfig"] == {"MinimumPollers": 3, "MaximumPollers": 20}
         assert "ScalingConfig" not in mapping
     else:
-        assert mapping["ScalingConfig"] == {"MaximumConcurrency": SETTINGS.maximum_concurrency}
+        assert mapping["ScalingConfig"] == bounded
         assert "ProvisionedPollerConfig" not in mapping
-    assert mapping["BatchSize"] == SETTINGS.batch_size
 
 
 def test_there_is_one_door_and_it_is_regional_traced_and_throttled(package: Packaged) -> None:
@@ -261,7 +306,12 @@ def test_the_sweepers_tick_is_not_repeated_by_lambda(package: Packaged) -> None:
 def test_an_alarm_watches_each_thing_that_has_to_go_on(package: Packaged) -> None:
     alarms = package.of_type("AWS::CloudWatch::Alarm")
     watched = {(watched_metric(one), watches(one)) for one in alarms.values()}
-    assert watched == {
+    high = {
+        ("ApproximateAgeOfOldestMessage", "TasksHighQueue"),
+        ("Errors", "WorkerHigh"),
+        ("Throttles", "WorkerHigh"),
+    }
+    assert watched - high == {
         ("ApproximateNumberOfMessagesVisible", "TasksDeadLetterQueue"),
         ("ApproximateAgeOfOldestMessage", "TasksQueue"),
         ("Errors", "Worker"),
@@ -272,6 +322,7 @@ def test_an_alarm_watches_each_thing_that_has_to_go_on(package: Packaged) -> Non
         ("OutboxLag", package.stage),
         ("Completed Failed", package.stage),
     }
+    assert watched & high == (high if has_high(package) else set())
     for alarm in alarms.values():
         assert alarm["AlarmActions"] == alarm["OKActions"]
         assert alarm["AlarmActions"]["Fn::If"][0] == "HasAlarmTopic"

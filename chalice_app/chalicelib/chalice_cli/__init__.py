@@ -1,10 +1,10 @@
 """Mends what Chalice's command line lacks; app.py calls it, and in Lambda it does nothing.
 
 ``mapping``: partial batches. ``stage``: what differs from stage to stage. ``options``: what a
-stage may have besides, and ``capacity`` how large its database is. ``refusals``: why it is not
-packaged. ``archive``: a package without what Lambda has anyway, compiled, the same
-bytes each time, and none at all where a requirement has no wheel. ``server``: a development server
-that answers at once.
+stage may have besides, ``priority`` its second queue and worker, and ``capacity`` how large its
+database is. ``refusals``: why it is not packaged. ``archive``: a package without what Lambda has
+anyway, compiled, the same bytes each time, and none at all where a requirement has no wheel.
+``server``: a development server that answers at once.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _MENDERS = {
     "chalice.local": ("server:mend",),
     "chalice.awsclient": ("mapping:mend_deploy",),
     "chalice.package": ("mapping:mend_package", "stage:mend_template"),
-    "chalice.config": ("stage:mend_environment",),
+    "chalice.config": ("stage:mend_environment", "priority:mend_config"),
     "chalice.deploy.appgraph": ("stage:mend_logs",),
     "chalice.deploy.deployer": ("stage:mend_policies", "options:mend_deploy"),
     "chalice.deploy.packager": ("archive:mend",),

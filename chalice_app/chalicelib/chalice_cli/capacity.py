@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from chalicelib.chalice_cli import HIGH_WORKER
+
 if TYPE_CHECKING:
     from chalicelib.chalice_cli.options import Options
     from chalicelib.settings import Settings
@@ -26,6 +28,8 @@ def connections(config: Any, chosen: Options, told: Settings) -> tuple[int, list
     # Pollers of its own take the place of a mapping's maximum concurrency.
     worker = [] if chosen.pollers else [told.maximum_concurrency]
     bounds: dict[str, list[int]] = {"worker": worker, "api_handler": []}
+    if told.high_queue_name:
+        bounds[HIGH_WORKER] = [told.maximum_concurrency]
     for name, known in bounds.items():
         reserved = config.scope(config.chalice_stage, name).reserved_concurrency
         if reserved is not None:

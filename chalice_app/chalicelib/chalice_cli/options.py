@@ -24,7 +24,7 @@ SNAPSTART_SINCE = (3, 12)
 _ON_THE_NETWORK = ("DATABASE_URL", "DATABASE_SECRET_ARN", "DATABASE_TLS")
 #: What a function is invoked by when its versions have snapshots.
 ALIAS = "live"
-_SNAPPED = ("APIHandler", "Worker")
+_SNAPPED = ("APIHandler", "Worker", "WorkerHigh")
 
 
 class Pollers(BaseModel):
@@ -161,7 +161,7 @@ def mend_deploy(deployer: Any) -> None:
 
 
 def _snap(resources: dict[str, Any]) -> None:
-    for name in _SNAPPED:
+    for name in [one for one in _SNAPPED if one in resources]:
         resources[name]["Properties"] |= {
             "AutoPublishAlias": ALIAS,
             # Else a setting that changes would reach no version, and so nobody.

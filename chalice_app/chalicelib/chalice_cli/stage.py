@@ -2,9 +2,9 @@
 
 In them stand, for what config.json or a setting's default says of the stage: ``${STAGE}``,
 ``${QUEUE_NAME}``, ``${VISIBILITY_TIMEOUT}``, ``${MAX_RECEIVE_COUNT}``, ``${METRICS_NAMESPACE}``,
-and where the stage has them ``${DATABASE_SECRET_ARN}``, ``${DATABASE_USER_ARN}``,
-``${WEBHOOK_SECRETS_ARN}``, ``${EMAIL_ADDRESS}`` and ``${FILES_ARN}``; and for what every alarm
-does, ``${ALARM_ACTIONS}``. No other setting is known there.
+and where the stage has them ``${HIGH_QUEUE_NAME}``, ``${HIGH_WORKER}``, ``${DATABASE_SECRET_ARN}``,
+``${DATABASE_USER_ARN}``, ``${WEBHOOK_SECRETS_ARN}``, ``${EMAIL_ADDRESS}`` and ``${FILES_ARN}``; and
+for what every alarm does, ``${ALARM_ACTIONS}``. No other setting is known there.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from chalicelib.chalice_cli import capacity, options, refusals
+from chalicelib.chalice_cli import capacity, options, priority, refusals
 from chalicelib.errors import InvalidSettings
 from chalicelib.settings import Settings
 
 #: What app.py declares by; a function would have another value than its mapping.
-_DECLARED = ("queue_name", "batch_size", "batch_window", "maximum_concurrency")
+_DECLARED = ("queue_name", "priority_queue", "batch_size", "batch_window", "maximum_concurrency")
 #: Settings that policies and templates name, whatever the stage's options are.
 _FILLED_IN = ("queue_name", "visibility_timeout", "max_receive_count", "metrics_namespace")
 #: Lambda's mark: what is unsafe there is not deployed.
@@ -55,6 +55,9 @@ def mend_template(package: Any) -> None:
         merge(self, template, config, *rest)
         known, chosen = names(config), options.read(config)
         folder = Path(config.project_dir) / ".chalice"
+        if "HIGH_QUEUE_NAME" in known:
+            ours = json.loads((folder / "resources.json").read_text(encoding="utf-8"))
+            priority.apply(template, ours, self._merger)
         chosen.apply(template, folder, self._merger, iam="DATABASE_USER_ARN" in known)
         if chosen.aurora:
             told = Settings.from_env(chosen.environ(config.environment_variables))
@@ -117,6 +120,7 @@ def names(config: Any) -> dict[str, Any]:
         "STAGE": config.chalice_stage,
         "ALARM_ACTIONS": _ALARM_ACTIONS,
         **({"FILES_ARN": told.files_arn} if told.files_arn else {}),
+        **priority.names(told),
         **chosen.names(told),
     }
 
