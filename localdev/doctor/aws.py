@@ -60,6 +60,10 @@ def _of_the_settings(around: Surroundings, settings: Settings | Unknown) -> dict
         "dead_letter_queue": after(
             settings, lambda told: around.attributes(told.dead_letter_queue_name)
         ),
+        "high_queue": after(
+            settings,
+            lambda told: around.attributes(told.high_queue_name) if told.high_queue_name else None,
+        ),
         "secret": after(settings, lambda told: around.secret(told.database_secret_arn)),
     }
 

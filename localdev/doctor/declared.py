@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalice.constants import VPC_ATTACH_POLICY
 
-from chalicelib.chalice_cli import options
+from chalicelib.chalice_cli import HIGH_WORKER, options, priority
 from chalicelib.chalice_cli import stage as stages
 from localdev.aws import names
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from chalicelib.settings import Settings
 
 #: The functions that are restored from snapshots, where a stage has them.
-_SNAPPED = (names.API, "worker")
+_SNAPPED = (names.API, "worker", HIGH_WORKER)
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,8 @@ class Declared:
     @property
     def functions(self) -> dict[str, str]:
         """The name in AWS of each function, by its short name."""
-        short = self._config()["stages"][self.stage]["lambda_functions"]
+        short = [*self._config()["stages"][self.stage]["lambda_functions"]]
+        short += [HIGH_WORKER] if self._has_high else []
         return {name: names.function(self.stage, name) for name in short}
 
     @property
@@ -49,7 +50,7 @@ class Declared:
         """The names of the alarms."""
         return [
             str(one["Properties"]["AlarmName"])
-            for one in self._resources().values()
+            for one in (self._resources() | self._seconds()).values()
             if one.get("Type") == "AWS::CloudWatch::Alarm"
         ]
 
@@ -70,12 +71,13 @@ class Declared:
 
     def rights(self, name: str, settings: Settings, *, in_vpc: bool) -> list[dict[str, Any]]:
         """Return the statements that a function's policy has, filled in."""
-        config = self._config()["stages"][self.stage]["lambda_functions"][name]
-        policy = self._read(config["iam_policy_file"])
+        blocks = self._config()["stages"][self.stage]["lambda_functions"]
+        policy = self._read(blocks["worker" if name == HIGH_WORKER else name]["iam_policy_file"])
         told = {
             "STAGE": self.stage,
             "QUEUE_NAME": settings.queue_name,
             "DATABASE_SECRET_ARN": settings.database_secret_arn,
+            **priority.names(settings),
         }
         if not self.options.aurora:  # there the user's ARN is known to the stack alone
             told |= self.options.names(settings)
@@ -94,9 +96,23 @@ class Declared:
     def _config(self) -> dict[str, Any]:
         return self._read("config.json")
 
+    @property
+    def _has_high(self) -> bool:
+        config = self._config()
+        levels = (config, config["stages"][self.stage])
+        told = [one.get("environment_variables", {}).get("PRIORITY_QUEUE") for one in levels]
+        return bool((told[1] or told[0]) == "on")
+
     def _resources(self) -> dict[str, Any]:
-        filled = stages.filled(self._read("resources.json"), {"STAGE": self.stage})
-        return dict(filled["Resources"])
+        return dict(self._filled(self._read("resources.json")["Resources"]))
+
+    def _seconds(self) -> dict[str, Any]:
+        if not self._has_high:
+            return {}
+        return dict(self._filled(priority.seconds(self._read("resources.json")["Resources"])))
+
+    def _filled(self, resources: dict[str, Any]) -> Any:
+        return stages.filled(resources, {"STAGE": self.stage})
 
     def _read(self, name: str) -> dict[str, Any]:
         return dict(json.loads((self.chalice / name).read_text(encoding="utf-8")))

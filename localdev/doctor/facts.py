@@ -29,6 +29,8 @@ class Facts:
     dead_letter_queue: dict[str, str] | Unknown | None
     diagnosis: dict[str, Any] | Unknown
     ready: str | Unknown
+    #: The queue of high priority; None where there is none.
+    high_queue: dict[str, str] | Unknown | None = None
     #: What is known of a deployed stage alone.
     declared: Declared | Unknown = _NOT_ASKED
     #: The configuration of each function by its short name; None: there is no such function.

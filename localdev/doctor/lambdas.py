@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from chalicelib.chalice_cli import HIGH_WORKER
 from localdev.aws.invoke import Raised, invoke
 from localdev.aws.names import API
 from localdev.doctor.asking import ask, ask_for, client
@@ -60,13 +61,16 @@ class Functions:
         }
 
     def mappings(self) -> list[dict[str, Any]] | Unknown:
-        """Return the mappings that feed the worker."""
-        name, alias = self._declared.functions["worker"], self._declared.qualifier("worker")
+        """Return the mappings that feed the worker, or both of them."""
+        known = self._declared.functions
+        workers = [known[short] for short in ("worker", HIGH_WORKER) if short in known]
+        alias = self._declared.qualifier("worker")
         pages = self._api.get_paginator("list_event_source_mappings")
         return ask(
             "lambda:ListEventSourceMappings",
             lambda: [
                 dict(one)
+                for name in workers
                 for function in ([name, f"{name}:{alias}"] if alias else [name])
                 for page in pages.paginate(FunctionName=function)
                 for one in page["EventSourceMappings"]
@@ -81,7 +85,8 @@ class Functions:
                 short: self._api.get_function_concurrency(**self._named(short)).get(
                     "ReservedConcurrentExecutions"
                 )
-                for short in (API, "worker", "sweeper")
+                for short in (API, "worker", HIGH_WORKER, "sweeper")
+                if short in self._declared.functions
             },
         )
 

@@ -27,12 +27,14 @@ def gather(running: Running, progress: Progress) -> Facts:
     endpoint = running.environ["AWS_ENDPOINT_URL_SQS"]
     timeouts = {"connect_timeout": 2, "read_timeout": 5, "retries": {"total_max_attempts": 1}}
     client = make_client(endpoint, settings.aws_region, **timeouts)
+    high = settings.high_queue_name
     progress.step("the API")
     return Facts(
         place=f"the local stack at {running.url}",
         settings=settings,
         queue=attributes(client, settings.queue_name),
         dead_letter_queue=attributes(client, settings.dead_letter_queue_name),
+        high_queue=attributes(client, high) if high else None,
         diagnosis=diagnosis,
         ready=readiness(f"{running.url}/", here=True),
     )

@@ -271,3 +271,26 @@ def test_every_permission_that_is_asked_for_is_documented() -> None:
     asked = set(re.findall(r"\b[a-z]+:(?:[A-Z][a-z]+){2,}\b|apigateway:GET", "".join(texts)))
     assert len(asked) > 15
     assert {permission for permission in asked if permission not in DOCS} == set()
+
+
+HIGH = {**facts().queue, "QueueArn": f"{DEAD.removesuffix('-dlq')}-high"}  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize(
+    ("high", "ill"),
+    [
+        (HIGH, set()),
+        (None, {"queues"}),
+        ({**HIGH, "VisibilityTimeout": "60"}, {"visibility-timeout"}),
+        ({**HIGH, "RedrivePolicy": "{}"}, {"redrive"}),
+        ({**HIGH, "MessageRetentionPeriod": "60"}, {"retention"}),
+    ],
+)
+def test_a_second_queue_is_to_be_as_the_first(high: dict[str, str] | None, ill: set[str]) -> None:
+    found = facts(settings=Settings(priority_queue="on"), high_queue=high)
+    wrong = {
+        name
+        for name in ("queues", "visibility-timeout", "redrive", "retention")
+        if BY_NAME[name].find(found).grade is Grade.WRONG
+    }
+    assert wrong == ill

@@ -38,6 +38,60 @@ def declared(tmp_path: Path) -> Callable[..., Declared]:
     return make
 
 
+ON = {"environment_variables": {"PRIORITY_QUEUE": "on"}}
+
+
+def test_a_stage_with_a_second_queue_is_to_have_its_worker_its_alarms_and_its_rights(
+    declared: Callable[..., Declared],
+) -> None:
+    stage = declared(**ON)
+    assert stage.functions["worker_high"] == "tasks-here-worker_high"
+    assert {"tasks-here-old-message-high", "tasks-here-worker_high-errors"} < set(stage.alarms)
+    told = Settings(priority_queue="on")
+    for name in ("worker", "worker_high", "api_handler", "sweeper"):
+        granted = json.dumps(stage.rights(name, told, in_vpc=False))
+        assert "interview-queue-high" in granted
+        assert "${HIGH" not in granted
+
+
+def test_without_one_nothing_of_it_is_expected(declared: Callable[..., Declared]) -> None:
+    stage = declared()
+    assert "worker_high" not in stage.functions
+    assert not [name for name in stage.alarms if "high" in name]
+    assert "high" not in json.dumps(stage.rights("worker", Settings(), in_vpc=False))
+
+
+def test_each_queue_has_to_feed_its_worker(declared: Callable[..., Declared]) -> None:
+    stage, told = declared(**ON), Settings(priority_queue="on")
+    usual = {"State": "Enabled", "BatchSize": 10, "ScalingConfig": {"MaximumConcurrency": 10}}
+    both = [usual | {"UUID": name, "EventSourceArn": f"{QUEUE}{name}"} for name in ("", "-high")]
+    well = facts_of(stage, told, both)
+    assert check_of("mapping").find(well).grade is Grade.OK
+    one = check_of("mapping").find(facts_of(stage, told, both[:1]))
+    assert one.grade is Grade.WRONG
+    assert one.notes[0].found == "nothing feeds the worker from interview-queue-high"
+    both[1] = both[1] | {"BatchSize": 3}
+    other = check_of("mapping").find(facts_of(stage, told, both))
+    assert "--uuid -high" in other.notes[0].cure
+
+
+def check_of(name: str) -> Any:
+    return next(check for check in CHECKS if check.name == name)
+
+
+def facts_of(stage: Declared, told: Settings, mappings: list[dict[str, Any]]) -> Facts:
+    return Facts(
+        place="",
+        settings=told,
+        queue={},
+        dead_letter_queue={},
+        diagnosis={},
+        ready="",
+        declared=stage,
+        mappings=mappings,
+    )
+
+
 def found(check: str, stage: Declared, *, reserved: int | None = None, **mapping: Any) -> Finding:
     """Return what a check finds of a stage whose mapping has these besides."""
     whole = {"UUID": "u", "EventSourceArn": QUEUE, "State": "Enabled", "BatchSize": 10}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from chalicelib.chalice_cli import HIGH_WORKER
 from localdev.aws.names import API
 from localdev.doctor.checks.database import answered
 from localdev.doctor.finding import Check, fine, known, warning, wrong
@@ -54,7 +55,7 @@ def _connections(facts: Facts) -> Iterator[Note]:
     server = answered(facts)["server"]
     reserved = known(facts.reserved)
     room = room_of(server)
-    workers = min(_most(facts), _limit(reserved.get("worker")))
+    workers = min(_most(facts), _limit(reserved.get("worker"))) + _second(facts, reserved)
     fixed = workers + ONE_EACH
     api = reserved.get(API)
     limited = f"{API} has a reserved concurrency of {api}"
@@ -86,6 +87,14 @@ def _most(facts: Facts) -> int:
         if pollers is None
         else (EACH_POLLER * pollers.maximum)
     )
+
+
+def _second(facts: Facts, reserved: dict[str, int | None]) -> float:
+    # Pollers are the first worker's alone.
+    settings = known(facts.settings)
+    if not settings.high_queue_name:
+        return 0
+    return min(settings.maximum_concurrency, _limit(reserved.get(HIGH_WORKER)))
 
 
 def _limit(reserved: int | None) -> float:

@@ -1,10 +1,9 @@
-"""The functions, what they are told, and the mapping that feeds the worker."""
+"""The functions, and what they are told."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.chalice_cli.mapping import REPORT
 from chalicelib.errors import InvalidSettings
 from chalicelib.settings import Settings
 from localdev.doctor.declared import environ_of
@@ -13,7 +12,6 @@ from localdev.doctor.finding import Check, NotKnownError, fine, known, warning, 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from chalicelib.chalice_cli.options import Pollers
     from localdev.doctor.facts import Facts
     from localdev.doctor.finding import Note
 
@@ -82,78 +80,6 @@ def _timeout(facts: Facts) -> Iterator[Note]:
         )
 
 
-def _mapping(facts: Facts) -> Iterator[Note]:
-    declared, settings = known(facts.declared), known(facts.settings)
-    mapping = _its_mapping(facts)
-    if mapping is None:
-        yield wrong(f"nothing feeds the worker from {settings.queue_name}", declared.repair())
-        return
-    state = mapping.get("State", "Enabled")
-    if state in ("Disabled", "Disabling", "Deleting"):
-        yield wrong(f"the mapping is {state}: no task is worked", _update(facts, "--enabled"))
-    elif state != "Enabled":
-        yield warning(f"the mapping is {state}", "look again in a minute")
-    for name, real, told, option in _declared_of(mapping, settings, declared.options.pollers):
-        if real != told:
-            cure = _update(facts, option.format(told))
-            yield warning(f"{name} is {told}, and the mapping has {real}", cure)
-    others = len(known(facts.mappings)) - 1
-    if others:
-        yield warning(
-            f"{others} more mappings feed the worker, from other queues",
-            "delete those that an older QUEUE_NAME left: aws lambda delete-event-source-mapping",
-        )
-    yield fine(f"{settings.queue_name} feeds the worker")
-
-
-def _declared_of(
-    mapping: dict[str, Any], settings: Settings, pollers: Pollers | None
-) -> Iterator[tuple[str, int | None, int, str]]:
-    # What app.py declares, and what the mapping has of it.
-    yield "BATCH_SIZE", mapping.get("BatchSize"), settings.batch_size, "--batch-size {}"
-    window = mapping.get("MaximumBatchingWindowInSeconds") or 0
-    option = "--maximum-batching-window-in-seconds {}"
-    yield "BATCH_WINDOW", window, settings.batch_window, option
-    yield from _scaling(mapping, settings, pollers)
-
-
-def _scaling(
-    mapping: dict[str, Any], settings: Settings, pollers: Pollers | None
-) -> Iterator[tuple[str, int | None, int, str]]:
-    # AWS takes one of the two; docs/deploy.md, "Options of a stage".
-    scaling = (mapping.get("ScalingConfig") or {}).get("MaximumConcurrency")
-    if pollers is None:
-        option = "--scaling-config MaximumConcurrency={}"
-        yield "MAXIMUM_CONCURRENCY", scaling, settings.maximum_concurrency, option
-        return
-    provisioned = mapping.get("ProvisionedPollerConfig") or {}
-    for name, told in (("Minimum", pollers.minimum), ("Maximum", pollers.maximum)):
-        option = f"--provisioned-poller-config {name}Pollers={{}}"
-        yield f"pollers.{name.lower()}", provisioned.get(f"{name}Pollers"), told, option
-
-
-def _partial(facts: Facts) -> Iterator[Note]:
-    settings, mapping = known(facts.settings), _its_mapping(facts)
-    if mapping is None:
-        raise NotKnownError("there is no mapping")
-    reports = mapping.get("FunctionResponseTypes") == REPORT
-    if settings.partial_batch == "report" and not reports:
-        yield wrong(
-            "PARTIAL_BATCH is report, and the mapping has no ReportBatchItemFailures: Lambda "
-            "deletes the messages of attempts that failed",
-            _update(facts, f"--function-response-types {REPORT[0]}"),
-        )
-    elif settings.partial_batch == "delete" and reports:
-        yield warning(
-            "the mapping reports partial batches, and PARTIAL_BATCH is delete: after a failure the "
-            "worker deletes what is done by itself and raises",
-            "set PARTIAL_BATCH to report in .chalice/config.json, then "
-            f"{known(facts.declared).deploy()}",
-        )
-    else:
-        yield fine(f"PARTIAL_BATCH is {settings.partial_batch}, as the mapping has it")
-
-
 def _recursion(facts: Facts) -> Iterator[Note]:
     if known(facts.recursion) == "Allow":
         declared = known(facts.declared)
@@ -171,22 +97,6 @@ def _function(facts: Facts, short: str) -> dict[str, Any]:
     if found is None:
         raise NotKnownError(f"there is no function {known(facts.declared).functions[short]}")
     return found
-
-
-def _its_mapping(facts: Facts) -> dict[str, Any] | None:
-    name = known(facts.settings).queue_name
-    for mapping in known(facts.mappings):
-        if str(mapping["EventSourceArn"]).rpartition(":")[2] == name:
-            return mapping
-    return None
-
-
-def _update(facts: Facts, change: str) -> str:
-    mapping, region = _its_mapping(facts) or {}, known(facts.declared).region
-    return (
-        f"aws lambda update-event-source-mapping --region {region} --uuid {mapping.get('UUID')} "
-        f"{change}"
-    )
 
 
 CHECKS = (
@@ -212,20 +122,6 @@ CHECKS = (
         "from WORKER_TIMEOUT: a worker that is ended earlier leaves crashed attempts, one that "
         "may go on longer loses its lease.",
         _timeout,
-    ),
-    Check(
-        "mapping",
-        "the queue feeds the worker, as the settings say",
-        "Without it no task is worked. Its concurrency is what keeps the worker within the "
-        "database's connections.",
-        _mapping,
-    ),
-    Check(
-        "partial-batches",
-        "PARTIAL_BATCH says what the mapping does",
-        "Without ReportBatchItemFailures Lambda takes the worker's answer for success and deletes "
-        "every message of the batch; what failed then waits for the sweeper.",
-        _partial,
     ),
     Check(
         "recursion",

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from localdev.doctor.finding import Note
 
 DAY = 24 * 60 * 60
-_QUEUE, _DEAD = "queue", "dead_letter_queue"
+_QUEUE, _HIGH, _DEAD = "queue", "high_queue", "dead_letter_queue"
 
 
 def _exist(facts: Facts) -> Iterator[Note]:
     plan = Plan.of(known(facts.settings))
     for name, found in (
-        (plan.queue, facts.queue),
+        *((name, getattr(facts, which)) for name, which in _sources(plan)),
         (plan.dead_letter_queue, facts.dead_letter_queue),
     ):
         if known(found) is None:
@@ -32,22 +32,28 @@ def _exist(facts: Facts) -> Iterator[Note]:
 
 def _visibility(facts: Facts) -> Iterator[Note]:
     plan = Plan.of(known(facts.settings))
-    found = int(_attributes(facts, _QUEUE)["VisibilityTimeout"])
     least = plan.visibility_timeout
-    told = f"{plan.queue} hides a received message for {found} s"
-    if found < least:
-        yield wrong(f"{told}; six of the worker's time limits are {least} s", _seed(facts))
-    else:
-        yield fine(told)
+    for name, which in _sources(plan):
+        found = int(_attributes(facts, which)["VisibilityTimeout"])
+        told = f"{name} hides a received message for {found} s"
+        if found < least:
+            yield wrong(f"{told}; six of the worker's time limits are {least} s", _seed(facts))
+        else:
+            yield fine(told)
 
 
 def _redrive(facts: Facts) -> Iterator[Note]:
+    for name, which in _sources(Plan.of(known(facts.settings))):
+        yield from _redrive_of(facts, name, which)
+
+
+def _redrive_of(facts: Facts, name: str, which: str) -> Iterator[Note]:
     plan = Plan.of(known(facts.settings))
-    policy = json.loads(_attributes(facts, _QUEUE).get("RedrivePolicy", "{}"))
+    policy = json.loads(_attributes(facts, which).get("RedrivePolicy", "{}"))
     target = _attributes(facts, _DEAD)["QueueArn"]
     if policy.get("deadLetterTargetArn") != target:
         yield wrong(
-            f"{plan.queue} moves messages to {policy.get('deadLetterTargetArn', 'no queue')}, "
+            f"{name} moves messages to {policy.get('deadLetterTargetArn', 'no queue')}, "
             f"not to {plan.dead_letter_queue}",
             _seed(facts),
         )
@@ -64,12 +70,15 @@ def _redrive(facts: Facts) -> Iterator[Note]:
 
 
 def _retention(facts: Facts) -> Iterator[Note]:
+    for name, which in _sources(Plan.of(known(facts.settings))):
+        yield from _retention_of(facts, name, which)
+
+
+def _retention_of(facts: Facts, name: str, which: str) -> Iterator[Note]:
     plan = Plan.of(known(facts.settings))
-    queue = int(_attributes(facts, _QUEUE)["MessageRetentionPeriod"])
+    queue = int(_attributes(facts, which)["MessageRetentionPeriod"])
     dead = int(_attributes(facts, _DEAD)["MessageRetentionPeriod"])
-    told = (
-        f"{plan.queue} keeps messages for {queue / DAY:g} days, its letters are kept {dead / DAY:g}"
-    )
+    told = f"{name} keeps messages for {queue / DAY:g} days, its letters are kept {dead / DAY:g}"
     if dead <= queue:
         yield wrong(f"{told}: a letter's age counts from its first sending", _seed(facts))
     elif (queue, dead) != (plan.retention, plan.dead_letter_retention):
@@ -77,6 +86,12 @@ def _retention(facts: Facts) -> Iterator[Note]:
         yield wrong(f"{told}; it should be {expected}", _seed(facts))
     else:
         yield fine(told)
+
+
+def _sources(plan: Plan) -> list[tuple[str, str]]:
+    # The queues of tasks, and where the facts tell of each.
+    high = [(plan.high_queue, _HIGH)] if plan.high_queue else []
+    return [(plan.queue, _QUEUE), *high]
 
 
 def _attributes(facts: Facts, which: str) -> dict[str, str]:
@@ -95,7 +110,8 @@ def _seed(facts: Facts) -> str:
     if facts.here:
         return f'eval "$(.venv/bin/python -m localdev env)"; scripts/seed_localstack.sh {asked}'
     region = known(facts.declared).region
-    return f".venv/bin/python -m localdev seed --aws --region {region} {asked}"
+    priority = "PRIORITY_QUEUE=on " if plan.high_queue else ""
+    return f"{priority}.venv/bin/python -m localdev seed --aws --region {region} {asked}"
 
 
 CHECKS = (
