@@ -15,7 +15,7 @@ select c.refusal, c.retry_after, c.replayed, c.created, (c.task).id, (c.task).ki
        (c.task).run_at, (c.task).created_at, (c.task).updated_at, (c.task).started_at,
        (c.task).finished_at, (c.task).tags, (c.task).expires_at, (c.task).cancel_requested_at,
        (c.task).unique_key, (c.task).callback_url, (c.task).limit_key, (c.task).progress,
-       (c.task).trace_id,
+       (c.task).trace_id, (c.task).tenant,
        extract(epoch from (c.task).run_at - now())::float8 as wait
   from create_tasks(
            key_id => %(key_id)s, proof => %(proof)s, nonce => %(nonce)s, items => %(items)s,
@@ -35,7 +35,7 @@ with caller as materialized (
 select caller.refusal, t.id, t.kind, t.title, t.description, t.payload, t.status, t.attempt,
        t.attempt_limit, t.release_count, t.result, t.error, t.run_at, t.created_at, t.updated_at,
        t.started_at, t.finished_at, t.tags, t.expires_at, t.cancel_requested_at, t.unique_key, t.callback_url,
-       t.limit_key, t.progress, t.trace_id,
+       t.limit_key, t.progress, t.trace_id, t.tenant,
        extract(epoch from t.run_at - now())::float8 as wait
   from caller left join tasks t on t.id = %(id)s and t.tenant = caller.tenant
 
@@ -64,7 +64,7 @@ select caller.refusal, page.fitting, page.looked, page.id, page.kind, page.title
        page.payload, page.status, page.attempt, page.attempt_limit, page.release_count, page.result,
        page.error, page.run_at, page.created_at, page.updated_at, page.started_at,
        page.finished_at, page.tags, page.expires_at, page.cancel_requested_at, page.unique_key,
-       page.callback_url, page.limit_key, page.progress, page.trace_id,
+       page.callback_url, page.limit_key, page.progress, page.trace_id, page.tenant,
        extract(epoch from page.run_at - now())::float8 as wait
   from caller cross join few left join lateral (
            (select walk.*
@@ -286,7 +286,7 @@ select s.id,
 
 -- name: add_follow_ups (once)
 -- In the transaction that completed a task, for its tenant.
-select f.id, f.kind, f.title, f.description, f.wait
+select f.id, f.kind, f.title, f.description, t.tenant, f.wait
   from tasks t
        cross join lateral add_tasks(
            tenant => t.tenant,
@@ -354,14 +354,14 @@ update tasks t
            secs => least(%(grace_max)s, %(grace)s * power(2, least(t.dispatch_count, 30))))
   from due
  where t.id = due.id
-returning t.id, t.title, t.description,
+returning t.id, t.title, t.description, t.tenant,
           greatest(0, extract(epoch from t.run_at - now()))::float8 as delay
 
 
 -- name: call_parked
 -- Said again, after a lost reply, it calls no more than there is room for; who was called before
 -- is sent when it is overdue.
-select id, title, description
+select id, title, description, tenant
   from call_parked(%(kinds)s::text[], %(most)s, %(grace)s)
 
 
@@ -462,7 +462,7 @@ with caller as materialized (
     returning t.id, t.kind, t.title, t.description, t.payload, t.status, t.attempt, t.attempt_limit,
               t.release_count, t.result, t.error, t.run_at, t.created_at, t.updated_at, t.started_at,
               t.finished_at, t.tags, t.expires_at, t.cancel_requested_at, t.unique_key,
-              t.callback_url, t.limit_key, t.progress, t.trace_id,
+              t.callback_url, t.limit_key, t.progress, t.trace_id, t.tenant,
               t.dispatch_after
 )
 select caller.refusal, j.obstacle, j.status as current, m.*,
@@ -496,7 +496,7 @@ with caller as materialized (
     returning t.id, t.kind, t.title, t.description, t.payload, t.status, t.attempt, t.attempt_limit,
               t.release_count, t.result, t.error, t.run_at, t.created_at, t.updated_at, t.started_at,
               t.finished_at, t.tags, t.expires_at, t.cancel_requested_at, t.unique_key,
-              t.callback_url, t.limit_key, t.progress, t.trace_id
+              t.callback_url, t.limit_key, t.progress, t.trace_id, t.tenant
 )
 select caller.refusal, j.obstacle, j.status as current, m.*, 0::float8 as wait
   from caller left join judged j on true left join moved m using (id)
@@ -539,7 +539,7 @@ with caller as materialized (
     returning t.id, t.kind, t.title, t.description, t.payload, t.status, t.attempt, t.attempt_limit,
               t.release_count, t.result, t.error, t.run_at, t.created_at, t.updated_at, t.started_at,
               t.finished_at, t.tags, t.expires_at, t.cancel_requested_at, t.unique_key,
-              t.callback_url, t.limit_key, t.progress, t.trace_id
+              t.callback_url, t.limit_key, t.progress, t.trace_id, t.tenant
 )
 select caller.refusal, j.obstacle, j.status as current, m.*, 0::float8 as wait
   from caller left join judged j on true left join moved m using (id)
@@ -606,9 +606,9 @@ with caller as materialized (
            result = null, error = null, progress = null, finished_at = null, updated_at = now()
       from held
      where t.id = held.id
-    returning t.id, t.title, t.description
+    returning t.id, t.title, t.description, t.tenant
 )
-select caller.refusal, m.id, m.title, m.description, last.created_at as last_at, last.id as last_id
+select caller.refusal, m.id, m.title, m.description, m.tenant, last.created_at as last_at, last.id as last_id
   from caller left join last on true left join moved m on true
  order by m.id
 
@@ -661,7 +661,7 @@ select id from tasks where id = any(%(ids)s::bigint[]) and status = 'failed'
 
 
 -- name: failed_without_letter
-select id, title, description
+select id, title, description, tenant
   from tasks
  where status = 'failed'
    and finished_at > now() - make_interval(secs => %(age)s)
