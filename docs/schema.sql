@@ -757,6 +757,40 @@ CREATE TABLE public.rate_buckets (
 )
 WITH (fillfactor='50');
 
+CREATE TABLE public.schedules (
+    id bigint NOT NULL,
+    tenant text NOT NULL,
+    name text NOT NULL,
+    cron text NOT NULL,
+    time_zone text NOT NULL,
+    task jsonb NOT NULL,
+    missed text NOT NULL,
+    paused boolean NOT NULL,
+    next_at timestamp with time zone,
+    last_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone,
+    CONSTRAINT missed_is_known CHECK ((missed = ANY (ARRAY['skip'::text, 'catch_up'::text]))),
+    CONSTRAINT paused_has_no_next CHECK (((NOT paused) OR (next_at IS NULL)))
+);
+
+COMMENT ON COLUMN public.schedules.task IS 'What is made each time: the values that POST /tasks takes.';
+
+COMMENT ON COLUMN public.schedules.missed IS 'Whether a task is made for a time that was missed: skip or catch_up.';
+
+COMMENT ON COLUMN public.schedules.next_at IS 'When the next task is to be made; null while paused, and if the expression has no more times.';
+
+COMMENT ON COLUMN public.schedules.last_at IS 'The time that the newest task was made for.';
+
+ALTER TABLE public.schedules ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.schedules_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.schema_migrations (
     version integer NOT NULL,
     name text NOT NULL,
@@ -791,6 +825,12 @@ ALTER TABLE public.tasks
 ALTER TABLE ONLY public.rate_buckets
     ADD CONSTRAINT rate_buckets_pkey PRIMARY KEY (kind, limit_key);
 
+ALTER TABLE ONLY public.schedules
+    ADD CONSTRAINT schedule_has_a_name_of_its_own UNIQUE (tenant, name);
+
+ALTER TABLE ONLY public.schedules
+    ADD CONSTRAINT schedules_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (version);
 
@@ -801,6 +841,10 @@ ALTER TABLE ONLY public.tenant_allowances
     ADD CONSTRAINT tenant_allowances_pkey PRIMARY KEY (tenant);
 
 CREATE INDEX idempotency_keys_by_age ON public.idempotency_keys USING btree (created_at);
+
+CREATE INDEX schedules_due ON public.schedules USING btree (next_at);
+
+CREATE INDEX schedules_of_tenant ON public.schedules USING btree (tenant, created_at, id);
 
 CREATE INDEX tasks_by_kind ON public.tasks USING btree (tenant, kind, created_at, id);
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from chalicelib.outbound import Exempt
     from chalicelib.registry import Registry
+    from chalicelib.schemas import ScheduledTask
 
     Path = tuple[int | str, ...]
 
@@ -43,16 +44,17 @@ def check_callbacks(tasks: Sequence[NewTask], exempt: Exempt | None, *, one: boo
     """
     broken = Broken()
     for number, url in enumerate(new.callback_url for new in tasks):
-        if url is None:
-            continue
         place = pointer((() if one else ("tasks", number)) + ("callback_url",))
-        if exempt is None:
-            broken.add(place, "cannot be taken: no WEBHOOK_SECRETS are set in this service")
-            continue
-        try:
-            check_url(url, exempt)
-        except OutboundRefused as error:
-            broken.add(place, str(error))
+        _check_callback(url, exempt, place, broken)
+    if broken:
+        raise broken.refusal()
+
+
+def check_scheduled(registry: Registry, task: ScheduledTask, exempt: Exempt | None) -> None:
+    """Raise an InvalidRequest that names all that POST /tasks would refuse of a schedule's task."""
+    broken = Broken()
+    _check_kind(registry, task.kind, task.payload, ("task",), broken)
+    _check_callback(task.callback_url, exempt, pointer(("task", "callback_url")), broken)
     if broken:
         raise broken.refusal()
 
@@ -79,6 +81,20 @@ def check_payload(registry: Registry, kind: str, payload: Any) -> None:
     _check_kind(registry, kind, payload, (), broken)
     if broken:
         raise broken.refusal()
+
+
+def _check_callback(
+    url: str | None, exempt: Exempt | None, place: dict[str, str], broken: Broken
+) -> None:
+    if url is None:
+        return
+    if exempt is None:
+        broken.add(place, "cannot be taken: no WEBHOOK_SECRETS are set in this service")
+        return
+    try:
+        check_url(url, exempt)
+    except OutboundRefused as error:
+        broken.add(place, str(error))
 
 
 def _check_kind(registry: Registry, kind: str, payload: Any, path: Path, broken: Broken) -> None:

@@ -161,7 +161,7 @@ def test_every_route_is_documented() -> None:
     readme = read("README.md") + read("docs/architecture.md")
     for path, methods in app.app.routes.items():
         for method in methods:
-            assert f"{method} {path.replace('{task_id}', '{id}')}" in readme
+            assert f"{method} {re.sub(r'{[a-z]+_id}', '{id}', path)}" in readme
 
 
 def test_every_test_that_the_fault_matrix_names_exists() -> None:

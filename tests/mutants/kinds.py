@@ -1,10 +1,11 @@
-"""What holds kinds to their limits, broken one by one."""
+"""What holds kinds to their limits and fires schedules, broken one by one."""
 
 from __future__ import annotations
 
 from functools import partial
 
 from tests.integration import test_kind_limits as limits
+from tests.integration import test_schedules as schedules
 from tests.mutants.mutants import Mutant
 
 KINDS: dict[str, Mutant] = {
@@ -133,5 +134,19 @@ KINDS: dict[str, Mutant] = {
         "",
         "it takes a place that it does not have",
         limits.test_a_task_that_was_cancelled_in_the_line_is_free_of_it_when_tried_again,
+    ),
+    "a schedule fires again from the time it had": Mutant(
+        "fire_schedule",
+        "and next_at = %(was)s",
+        "and %(was)s is not null",
+        "two sweepers make two tasks",
+        schedules.test_a_firing_that_is_said_again_after_a_lost_reply_makes_nothing_more,
+    ),
+    "a schedule is changed that somebody else has changed": Mutant(
+        "update_schedule",
+        "<> %(version)s as stale",
+        "< %(version)s as stale",
+        "the next time is that of another expression",
+        schedules.test_a_change_that_the_sweeper_came_between_is_tried_again,
     ),
 }

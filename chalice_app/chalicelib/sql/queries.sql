@@ -752,6 +752,125 @@ select caller.refusal, coalesce(k.paused, false) as paused, k.running, k.running
   from caller cross join held cross join processing left join kind_limits k on k.kind = %(kind)s
 
 
+-- name: read_time
+with caller as materialized (
+    select tenant, refusal from admit(%(key_id)s, %(proof)s, %(nonce)s, 'tasks:write')
+)
+select caller.refusal, now() as now from caller
+
+
+-- name: insert_schedule (once)
+with caller as materialized (
+    select tenant, refusal from admit(%(key_id)s, %(proof)s, %(nonce)s, 'tasks:write')
+), room as materialized (
+    select count(*) < %(most)s as there
+      from (select from schedules s join caller using (tenant) limit %(most)s) as few
+), made as (
+    insert into schedules (tenant, name, cron, time_zone, task, missed, paused, next_at)
+    select caller.tenant, %(name)s, %(cron)s, %(time_zone)s, %(task)s::jsonb, %(missed)s, %(paused)s,
+           %(next_at)s::timestamptz
+      from caller cross join room
+     where caller.refusal is null and room.there
+        on conflict do nothing
+    returning *
+)
+select caller.refusal, made.*, now() as now,
+       case when made.id is not null then null when room.there then 'name' else 'many' end
+           as obstacle
+  from caller cross join room left join made on true
+
+
+-- name: get_schedule
+with caller as materialized (
+    select tenant, refusal from admit(%(key_id)s, %(proof)s, %(nonce)s, %(scope)s)
+)
+select caller.refusal, s.*, now() as now
+  from caller left join schedules s on s.id = %(id)s and s.tenant = caller.tenant
+
+
+-- name: list_schedules
+with caller as materialized (
+    select tenant, refusal from admit(%(key_id)s, %(proof)s, %(nonce)s, 'tasks:read')
+)
+select caller.refusal, page.*, now() as now
+  from caller left join lateral (
+           select s.*
+             from schedules s
+            where s.tenant = caller.tenant and (s.created_at, s.id) < (%(before)s, %(before_id)s)
+            order by s.created_at desc, s.id desc
+            limit %(limit)s) as page on true
+ order by page.created_at desc, page.id desc
+
+
+-- name: update_schedule (once)
+-- Only if it is still as the caller saw it: the next time was computed from that. What is null stays.
+with caller as materialized (
+    select tenant, refusal from admit(%(key_id)s, %(proof)s, %(nonce)s, 'tasks:write')
+), held as (
+    select s.id, coalesce(s.updated_at, s.created_at) <> %(version)s as stale,
+           exists (select from schedules other
+                    where other.tenant = s.tenant and other.name = %(name)s and other.id <> s.id)
+               as taken
+      from schedules s join caller using (tenant)
+     where s.id = %(id)s
+       for update of s
+), moved as (
+    update schedules s
+       set name = coalesce(%(name)s, s.name), cron = coalesce(%(cron)s, s.cron),
+           time_zone = coalesce(%(time_zone)s, s.time_zone),
+           task = coalesce(%(task)s::jsonb, s.task), missed = coalesce(%(missed)s, s.missed),
+           paused = coalesce(%(paused)s::boolean, s.paused),
+           next_at = %(next_at)s::timestamptz, updated_at = now()
+      from held
+     where s.id = held.id and not held.stale and not held.taken
+    returning s.*
+)
+select caller.refusal, moved.*, now() as now,
+       case when held.stale then 'stale' when held.taken then 'name' end as obstacle
+  from caller left join held on true left join moved on true
+
+
+-- name: delete_schedule (once)
+with caller as materialized (
+    select tenant, refusal from admit(%(key_id)s, %(proof)s, %(nonce)s, 'tasks:write')
+), gone as (
+    delete from schedules s
+     using caller
+     where s.tenant = caller.tenant and s.id = %(id)s
+    returning s.id
+)
+select caller.refusal, gone.id
+  from caller left join gone on true
+
+
+-- name: due_schedules
+select s.*, now() as now
+  from schedules s
+ where s.next_at <= now()
+ order by s.next_at
+ limit %(limit)s
+
+
+-- name: fire_schedule
+-- Only from the time on that it was read with (none, once it is paused): of two sweepers, or of a statement that is said again,
+-- one makes the tasks. Their unique keys would not let them be made twice, either.
+with moved as (
+    update schedules
+       set next_at = %(next_at)s::timestamptz, updated_at = now(),
+           last_at = coalesce(%(last_at)s::timestamptz, last_at)
+     where id = %(id)s and next_at = %(was)s
+    returning tenant
+)
+select f.id, f.kind, f.title, f.description, moved.tenant, f.wait
+  from moved
+       cross join lateral add_tasks(
+           tenant => moved.tenant,
+           ids => array(select nextval('tasks_id_seq')
+                          from generate_series(1, jsonb_array_length(%(items)s))),
+           items => %(items)s, attempts => %(attempt_limit)s, grace => %(grace)s,
+           ahead => %(ahead)s) as f
+
+
 -- name: purge_idempotency_keys
 with old as (
     select tenant, key
