@@ -13,14 +13,14 @@ from chalicelib.store.found import Creation, Found, Place
 from chalicelib.store.health import HealthStore
 from chalicelib.store.keys import Key, KeyStore
 from chalicelib.store.limits import LimitStore
-from chalicelib.store.rows import Claim, FollowUp, Settlement, Standing
+from chalicelib.store.rows import Claim, Due, Settlement, Standing
 from chalicelib.store.tasks import Store
 
 __all__ = [
     "Claim",
     "ClientStore",
     "Creation",
-    "FollowUp",
+    "Due",
     "Found",
     "HealthStore",
     "Key",
