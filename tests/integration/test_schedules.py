@@ -133,7 +133,7 @@ def test_a_firing_that_is_said_again_after_a_lost_reply_makes_nothing_more(api: 
     item = {"kind": "default", "title": "x", "delay": 0, "tags": []}
     [first] = store.fire_schedule(due, [item], last_at=times[0], next_at=next_at)
     assert store.fire_schedule(due, [item], last_at=times[0], next_at=next_at) == []
-    assert [task["id"] for task in tasks(api)] == [first.id]
+    assert [task["id"] for task in tasks(api)] == [first.task.id]
 
 
 def test_a_schedule_that_was_paused_meanwhile_does_not_fire(api: Api) -> None:

@@ -15,7 +15,8 @@ from pydantic import ValidationError
 
 from chalicelib.errors import GiveUp, Stopped
 from chalicelib.files import files_of
-from chalicelib.handlers import data_transform, registry
+from chalicelib.handlers import registry
+from chalicelib.handlers.data_transform import Pace
 from chalicelib.settings import Settings
 from chalicelib.tables import MAX_GROUPS
 from localdev.testing import Given, run
@@ -259,9 +260,25 @@ def test_a_task_that_is_stopped_leaves_nothing(here: Given) -> None:
 
 
 def test_a_file_that_will_take_too_long_is_told_early() -> None:
-    data_transform.hold(done=50, size=100, spent=10, limit=20)
+    pace = Pace(size=1000, limit=20)
+    pace.look(done=30, spent=3)
     with pytest.raises(GiveUp, match=r"about 100 s, and an attempt has 20 s.*WORKER_TIMEOUT"):
-        data_transform.hold(done=10, size=100, spent=10, limit=20)
+        pace.look(done=60, spent=6)
+
+
+def test_a_file_whose_beginning_was_slow_is_not_given_up() -> None:
+    pace = Pace(size=1000, limit=20)
+    pace.look(done=1, spent=3)  # a thousandth, at which it would take 3000 s
+    pace.look(done=300, spent=6)
+    pace.look(done=301, spent=9)  # slow again
+    pace.look(done=600, spent=12)
+
+
+def test_a_file_that_is_a_little_late_is_left_to_the_end_of_its_time() -> None:
+    pace = Pace(size=1000, limit=20)
+    pace.look(done=125, spent=3)
+    pace.look(done=250, spent=6)  # 24 s
+    pace.look(done=375, spent=9)
 
 
 PROGRAM = """

@@ -14,7 +14,7 @@ from chalicelib.store.found import Creation, Found, Place
 from chalicelib.store.health import HealthStore
 from chalicelib.store.keys import Key, KeyStore
 from chalicelib.store.limits import LimitStore
-from chalicelib.store.rows import Claim, FollowUp, Settlement, Standing
+from chalicelib.store.rows import Claim, Due, Settlement, Standing
 from chalicelib.store.schedules import DueStore, Schedule, ScheduleStore
 from chalicelib.store.tasks import Store
 
@@ -23,8 +23,8 @@ __all__ = [
     "Claim",
     "ClientStore",
     "Creation",
+    "Due",
     "DueStore",
-    "FollowUp",
     "Found",
     "HealthStore",
     "Key",

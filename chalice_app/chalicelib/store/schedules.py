@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.errors import ScheduleNotFound, ScheduleRefused
 from chalicelib.store.found import refusal
-from chalicelib.store.rows import FollowUp
+from chalicelib.store.rows import follow_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from chalicelib.db import Rows
     from chalicelib.settings import Settings
     from chalicelib.store.found import Place
+    from chalicelib.store.rows import Due
 
 #: Schedules of one tenant.
 MOST = 1000
@@ -125,7 +126,7 @@ class DueStore:
         *,
         last_at: datetime | None,
         next_at: datetime | None,
-    ) -> list[FollowUp]:
+    ) -> list[Due]:
         """Move a schedule on and store the tasks that it makes, if nobody has; return these.
 
         ``items`` as in ClientStore.insert_tasks. ``last_at`` is the time of the last of them.
@@ -141,7 +142,7 @@ class DueStore:
             grace=self._settings.dispatch_grace,
             ahead=self._settings.send_ahead,
         )
-        return [FollowUp(**row) for row in rows]
+        return [follow_up(row) for row in rows]
 
 
 def _text(value: Any) -> str:

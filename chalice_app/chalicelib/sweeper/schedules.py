@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
 
-    from chalicelib.store import DueStore, FollowUp, Schedule
+    from chalicelib.store import Due, DueStore, Schedule
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ class Schedules:
         self._store = store
         self._attempts = attempts
 
-    def fire(self, time_left: Callable[[], bool]) -> Iterator[list[FollowUp]]:
+    def fire(self, time_left: Callable[[], bool]) -> Iterator[list[Due]]:
         """Yield the tasks that each schedule makes, stored, not sent; raises StoreUnavailable."""
         more = True
         while more and time_left():
@@ -42,14 +42,14 @@ class Schedules:
                     return
                 yield self._fire(schedule)
 
-    def _fire(self, schedule: Schedule) -> list[FollowUp]:
+    def _fire(self, schedule: Schedule) -> list[Due]:
         times, next_at = _due(schedule)
         items = [self._item(schedule, time) for time in times]
         last_at = times[-1] if times else None
         made = self._store.fire_schedule(schedule, items, last_at=last_at, next_at=next_at)
         for one in made:
-            facts = {"schedule_id": schedule.id, "task_id": one.id, "kind": one.kind}
-            logger.info("schedule_fired", extra=facts)
+            facts = {"task_id": one.task.id, "kind": one.task.kind}
+            logger.info("schedule_fired", extra=facts | {"schedule_id": schedule.id})
         return made
 
     def _item(self, schedule: Schedule, time: datetime) -> dict[str, Any]:
