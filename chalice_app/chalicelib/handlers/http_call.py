@@ -85,6 +85,8 @@ def call(_task: Task, context: Context[Call]) -> dict[str, Any]:
 
     asked = context.payload
     kind, body = _encoded(asked.body)
+    if any(name.lower() == "content-type" for name in asked.headers):
+        kind = {}
     answer = ask(
         asked.url,
         named="url",
