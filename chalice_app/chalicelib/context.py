@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol
 
 from typing_extensions import TypeVar
 
-from chalicelib.errors import TimedOut
+from chalicelib.errors import GiveUp, NotStorable, TimedOut
 from chalicelib.strict_json import encode
 
 if TYPE_CHECKING:
@@ -111,13 +111,17 @@ class Context(Generic[P]):
 
         An attempt that finds the step made does not call the function. Its value has to be JSON;
         it is returned as it will be found, lists for tuples. The function may still run twice, if
-        the worker dies between its end and the remembering. Raises as ``heartbeat`` does,
-        NotStorable for a value that is no JSON, and GiveUp when the steps together take more
-        than 256 KiB.
+        the worker dies between its end and the remembering. Raises as ``heartbeat`` does, and
+        GiveUp for a value that is no JSON, or when the steps together take more than 256 KiB:
+        another attempt would only call the function again.
         """
         if name not in self.powers.steps:
             self._in_time()
-            text = encode(function())
+            made = function()
+            try:
+                text = encode(made)
+            except NotStorable as error:
+                raise GiveUp(f"The value of the step {name!r} {error}.") from None
             self.powers.renew(step=(name, text))
         value: T = json.loads(json.dumps(self.powers.steps[name]))
         return value

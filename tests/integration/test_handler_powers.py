@@ -220,6 +220,26 @@ def test_a_step_whose_attempt_is_fenced_stops_and_is_not_kept(world: World) -> N
     assert world.table.row(number)["steps"] is None
 
 
+@pytest.mark.parametrize(
+    ("value", "why"), [(object(), "is not JSON"), ("x" * 300_000, "takes 300,002 bytes")]
+)
+def test_a_step_whose_value_cannot_be_kept_is_not_made_again(
+    world: World, value: object, why: str
+) -> None:
+    charges = []
+
+    def charge() -> object:
+        charges.append(1)
+        return value
+
+    world.registry.handler("steps")(lambda _task, context: context.step("charge", charge))
+    number = world.task(kind="steps")
+    world.deliver()
+    row = world.table.row(number)
+    assert (row["status"], len(charges)) == ("failed", 1)
+    assert row["error"]["message"].startswith(f"The value of the step 'charge' {why}")
+
+
 def test_steps_that_grow_too_large_are_a_permanent_failure_that_says_so(world: World) -> None:
     @world.registry.handler("steps")
     def steps(task: Task, context: Context) -> None:  # noqa: ARG001
