@@ -90,6 +90,7 @@ def test_a_time_limit_that_no_invocation_has_room_for_is_refused() -> None:
         {"timeout": float("nan")},
         {"backoff": Backoff(base=-1, longest=5)},
         {"backoff": Backoff(base=6, longest=5)},
+        {"backoff": Backoff(base=6, longest=float("inf"))},
     ],
 )
 def test_a_policy_that_cannot_be_is_refused(policy: dict[str, Any]) -> None:
