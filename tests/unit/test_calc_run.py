@@ -107,6 +107,12 @@ def test_a_long_calculation_renews_its_lease() -> None:
     assert run("calc.run", asked).heartbeats == 2
 
 
+def test_percentiles_that_are_close_together_are_told_apart() -> None:
+    asked = {"columns": {"a": [0, 1]}, "expressions": {"b": "a"}, "percentiles": [99.9999999, 100]}
+    found = run("calc.run", asked).result["aggregates"]["b"]["percentiles"]
+    assert found == {"99.9999999": pytest.approx(0.999999999), "100": 1}
+
+
 def test_results_that_would_take_too_much_memory_end_the_task(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -144,7 +144,7 @@ def _aggregated(values: Sequence[Any], percentiles: Sequence[float]) -> dict[str
             "min": numbers[0],
             "max": numbers[-1],
             "stdev": _deviation(numbers),
-            "percentiles": {f"{one:g}": _percentile(numbers, one) for one in percentiles},
+            "percentiles": {f"{one:.15g}": _percentile(numbers, one) for one in percentiles},
         }
     except OverflowError:
         raise GiveUp("The results are too large to be added up.") from None
