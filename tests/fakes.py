@@ -56,6 +56,7 @@ class Stored:
     id: str
     body: str
     visible_at: float
+    tenant: str | None = None
     receives: int = 0
     receipts: set[str] = field(default_factory=set)
 
@@ -94,7 +95,7 @@ class FakeQueue(TaskQueue):
         for letter in letters:
             if letter.id not in self.refused:
                 self.sent.append(letter)
-                self._put(letter.body(), letter.delay)
+                self._put(letter.body(), letter.delay, letter.tenant)
         if unsent := [number for number in ids if number in self.refused]:
             raise QueueUnavailable("SQS did not accept every message.", unsent=unsent)
 
@@ -124,8 +125,8 @@ class FakeQueue(TaskQueue):
         """Send any text, as somebody else might."""
         self._put(body, 0)
 
-    def _put(self, body: str, delay: float) -> None:
-        self.stored.append(Stored(f"m{next(self._numbers)}", body, self.now + delay))
+    def _put(self, body: str, delay: float, tenant: str | None = None) -> None:
+        self.stored.append(Stored(f"m{next(self._numbers)}", body, self.now + delay, tenant))
 
     def receive(self, most: int = 10) -> list[dict[str, Any]]:
         """Receive what is visible, as records of a Lambda event."""
@@ -139,6 +140,8 @@ class FakeQueue(TaskQueue):
                 stored.visible_at = self.now + self.visibility
                 made = record(stored.body, receives=stored.receives, name=stored.id)
                 made["receiptHandle"] = f"{stored.id}#{stored.receives}"
+                if stored.tenant:
+                    made["attributes"]["MessageGroupId"] = stored.tenant
                 stored.receipts.add(made["receiptHandle"])
                 records.append(made)
         return records

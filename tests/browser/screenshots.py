@@ -108,7 +108,9 @@ def bury(stack: Stack, failed: list[int]) -> None:
         aws_secret_access_key="test",  # noqa: S106  (what the local server takes)
     )
     name = Settings.from_env(environ).dead_letter_queue_name
-    Queue(lambda: client, name).send([Letter(id=one, title="", description=None) for one in failed])
+    Queue(lambda: client, name).send(
+        [Letter(tenant="acme", id=one, title="", description=None) for one in failed]
+    )
 
 
 def draw(chromium: Any, stack: Stack, charged: int) -> Iterator[tuple[str, int]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
@@ -22,7 +23,7 @@ class Bench(Protocol):
 
     @property
     def queue(self) -> TaskQueue: ...
-    def receive(self) -> list[Message]: ...
+    def receive_records(self) -> list[dict[str, Any]]: ...
     def dead(self) -> list[str]: ...
     def wait(self, seconds: float) -> None: ...
     def put(self, body: str) -> None: ...
@@ -32,8 +33,8 @@ class FakeBench:
     def __init__(self) -> None:
         self.queue = FakeQueue()
 
-    def receive(self) -> list[Message]:
-        return [_message(one) for one in self.queue.receive()]
+    def receive_records(self) -> list[dict[str, Any]]:
+        return self.queue.receive()
 
     def dead(self) -> list[str]:
         return list(self.queue.dead)
@@ -47,18 +48,18 @@ class FakeBench:
 
 class RealBench:
     def __init__(self, client: Any, name: str) -> None:
-        self.queue = TaskQueue(lambda: client, name, f"{name}-dlq")
+        self.queue = TaskQueue(lambda: client, name, f"{name}-dlq", fair=True)
         self.client = client
         self.url = client.get_queue_url(QueueName=name)["QueueUrl"]
         self.dead_url = client.get_queue_url(QueueName=f"{name}-dlq")["QueueUrl"]
 
-    def receive(self) -> list[Message]:
+    def receive_records(self) -> list[dict[str, Any]]:
         reply = self.client.receive_message(
             QueueUrl=self.url, MaxNumberOfMessages=10, AttributeNames=["All"]
         )
         names = {"messageId": "MessageId", "receiptHandle": "ReceiptHandle", "body": "Body"}
         return [
-            _message({ours: one[theirs] for ours, theirs in names.items()} | _attributes(one))
+            {ours: one[theirs] for ours, theirs in names.items()} | _attributes(one)
             for one in reply.get("Messages", [])
         ]
 
@@ -83,6 +84,10 @@ def _message(record: dict[str, Any]) -> Message:
     return Message.from_record(record, readable=record["body"].startswith('{"task_id"'))
 
 
+def receive(bench: Bench) -> list[Message]:
+    return [_message(one) for one in bench.receive_records()]
+
+
 @pytest.fixture(params=["fake", "real"])
 def bench(request: pytest.FixtureRequest) -> Bench:
     if request.param == "fake":
@@ -91,12 +96,14 @@ def bench(request: pytest.FixtureRequest) -> Bench:
 
 
 def letter(number: int, *, description: str | None = None, delay: float = 0) -> Letter:
-    return Letter(id=number, title=f"title {number}", description=description, delay=delay)
+    return Letter(
+        tenant="acme", id=number, title=f"title {number}", description=description, delay=delay
+    )
 
 
 def test_a_letter_arrives_as_it_was_sent_with_its_first_receive_counted(bench: Bench) -> None:
     bench.queue.send([letter(1, description="é\U0001f600 '\"\\")])
-    [message] = bench.receive()
+    [message] = receive(bench)
     assert (message.task_id, message.receive_count) == (1, 1)
     assert message.body == letter(1, description="é\U0001f600 '\"\\").body()
 
@@ -105,7 +112,7 @@ def test_more_letters_than_a_call_may_hold_all_arrive(bench: Bench) -> None:
     bench.queue.send([letter(number) for number in range(1, 26)])
     assert bench.queue.depth() == 25
     seen: set[int] = set()
-    while received := bench.receive():
+    while received := receive(bench):
         seen |= {message.task_id for message in received}
     assert seen == set(range(1, 26))
 
@@ -118,7 +125,7 @@ def test_letters_that_together_pass_a_calls_size_all_arrive(bench: Bench) -> Non
 
 def test_a_description_too_long_for_a_message_is_left_to_the_row(bench: Bench) -> None:
     bench.queue.send([letter(1, description="é" * MAX_MESSAGE_BYTES)])
-    [message] = bench.receive()
+    [message] = receive(bench)
     assert json.loads(message.body) == {
         "task_id": 1,
         "title": "title 1",
@@ -129,15 +136,15 @@ def test_a_description_too_long_for_a_message_is_left_to_the_row(bench: Bench) -
 
 def test_a_delayed_letter_is_counted_but_not_seen_before_its_time(bench: Bench) -> None:
     bench.queue.send([letter(1, delay=0.5)])
-    assert (bench.receive(), bench.queue.depth()) == ([], 1)
+    assert (receive(bench), bench.queue.depth()) == ([], 1)
     bench.wait(1.1)
-    assert len(bench.receive()) == 1
+    assert len(receive(bench)) == 1
 
 
 def test_a_received_message_is_hidden_and_still_counted(bench: Bench) -> None:
     bench.queue.send([letter(1)])
-    bench.receive()
-    assert (bench.receive(), bench.queue.depth()) == ([], 1)
+    receive(bench)
+    assert (receive(bench), bench.queue.depth()) == ([], 1)
 
 
 def test_a_message_hidden_for_no_time_is_seen_at_once_and_its_receives_add_up(
@@ -145,35 +152,51 @@ def test_a_message_hidden_for_no_time_is_seen_at_once_and_its_receives_add_up(
 ) -> None:
     bench.queue.send([letter(1)])
     for count in (1, 2, 3):
-        [message] = bench.receive()
+        [message] = receive(bench)
         assert message.receive_count == count
         bench.queue.hide([(message, 0)])
 
 
 def test_a_message_is_seen_again_after_the_time_it_was_hidden_for(bench: Bench) -> None:
     bench.queue.send([letter(1)])
-    bench.queue.hide([(message, 0.3) for message in bench.receive()])
-    assert bench.receive() == []
+    bench.queue.hide([(message, 0.3) for message in receive(bench)])
+    assert receive(bench) == []
     bench.wait(1.1)
-    assert len(bench.receive()) == 1
+    assert len(receive(bench)) == 1
+
+
+def test_a_letter_is_in_its_tenants_group_and_stays_in_it_when_it_is_hidden(bench: Bench) -> None:
+    of_two = [replace(letter(number), tenant=f"tenant-{number}") for number in (1, 2)]
+    bench.queue.send(of_two)
+    for _ in range(2):
+        records = bench.receive_records()
+        groups = {_message(one).task_id: one["attributes"]["MessageGroupId"] for one in records}
+        assert groups == {1: "tenant-1", 2: "tenant-2"}
+        bench.queue.hide([(_message(one), 0) for one in records])
+
+
+def test_a_message_of_nobody_is_in_no_group(bench: Bench) -> None:
+    bench.put("not one of ours")
+    [record] = bench.receive_records()
+    assert "MessageGroupId" not in record["attributes"]
 
 
 def test_a_wait_beyond_what_sqs_allows_is_cut_not_refused(bench: Bench) -> None:
     bench.queue.send([letter(1)])
-    bench.queue.hide([(message, 1e9) for message in bench.receive()])
-    assert bench.receive() == []
+    bench.queue.hide([(message, 1e9) for message in receive(bench)])
+    assert receive(bench) == []
 
 
 def test_a_wait_that_is_over_already_is_none(bench: Bench) -> None:
     bench.queue.send([letter(1)])
-    bench.queue.hide([(message, -5) for message in bench.receive()])
-    assert len(bench.receive()) == 1
+    bench.queue.hide([(message, -5) for message in receive(bench)])
+    assert len(receive(bench)) == 1
 
 
 def test_deleted_messages_are_gone_and_may_be_deleted_again(bench: Bench) -> None:
     bench.queue.send([letter(number) for number in range(1, 13)])
     received: list[Message] = []
-    while some := bench.receive():
+    while some := receive(bench):
         received += some
     bench.queue.delete(received)
     assert bench.queue.depth() == 0
@@ -183,14 +206,14 @@ def test_deleted_messages_are_gone_and_may_be_deleted_again(bench: Bench) -> Non
 def test_a_message_received_too_often_goes_to_the_dead_letter_queue(bench: Bench) -> None:
     bench.queue.send([letter(1)])
     for _ in range(3):
-        bench.queue.hide([(message, 0) for message in bench.receive()])
-    assert bench.receive() == []
+        bench.queue.hide([(message, 0) for message in receive(bench)])
+    assert receive(bench) == []
     assert (bench.dead(), bench.queue.depth()) == ([letter(1).body()], 0)
 
 
 def test_a_buried_message_is_a_dead_letter_with_the_same_body(bench: Bench) -> None:
     bench.put("not one of ours")
-    bench.queue.bury(bench.receive())
+    bench.queue.bury(receive(bench))
     assert (bench.dead(), bench.queue.depth()) == (["not one of ours"], 0)
 
 
@@ -270,7 +293,7 @@ def test_letters_are_received_hidden_and_deleted_one_by_one(bench: Bench) -> Non
 
 def test_a_buried_message_is_a_letter(bench: Bench) -> None:
     bench.queue.send([letter(7)])
-    bench.queue.bury(bench.receive())
+    bench.queue.bury(receive(bench))
     assert (bench.queue.depth(), bench.queue.letters.depth()) == (0, 1)
     [message] = bench.queue.letters.receive_messages(hidden_for=0)
     assert message.task_id == 7

@@ -146,9 +146,8 @@ def reachable_errors() -> set[type[errors.ServiceError]]:
 
 
 def test_every_code_of_a_failed_task_is_documented() -> None:
-    source = read("chalice_app/chalicelib/sql/queries.sql") + read(
-        "chalice_app/chalicelib/outcome.py"
-    )
+    source = read("docs/schema.sql") + read("chalice_app/chalicelib/sql/queries.sql")
+    source += read("chalice_app/chalicelib/outcome.py")
     codes = set(re.findall(r"""["']code["'](?::|,) ["'](\w+)["']""", source))
     codes |= set(re.findall(r'describe\("(\w+)"', source))
     assert {"exception", "timeout", "permanent", "crashed", "attempts_exhausted"} <= codes

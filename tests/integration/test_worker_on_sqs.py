@@ -52,7 +52,9 @@ def real_world(
 def test_on_real_sqs_a_batch_is_worked_and_gone(real_world: Any) -> None:
     world, deliver = real_world
     ids = [world.table.arrange("pending") for _ in range(3)]
-    world.queue.send([Letter(id=number, title="a title", description=None) for number in ids])
+    world.queue.send(
+        [Letter(tenant="acme", id=number, title="a title", description=None) for number in ids]
+    )
     deliver()
     assert {world.table.status(number) for number in ids} == {"completed"}
     assert world.queue.depth() == 0
@@ -64,7 +66,7 @@ def test_on_real_sqs_a_failing_task_ends_as_one_dead_letter(
     world, deliver = real_world
     world.registry.handler("bad")(raising(RetryLater("no luck", seconds=0)))
     number = world.table.arrange("pending", kind="bad")
-    world.queue.send([Letter(id=number, title="a title", description=None)])
+    world.queue.send([Letter(tenant="acme", id=number, title="a title", description=None)])
     for _ in range(4):
         deliver()
     assert world.table.row(number)["result"] == "Error: no luck"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tests.integration import test_access as access
 from tests.integration import test_keys as keys
 from tests.integration import test_limits as limits
+from tests.integration import test_limits_by_http as by_http
 from tests.integration import test_report as report
 from tests.integration import test_stats as stats
 from tests.integration import test_tenants as tenants
@@ -33,7 +34,11 @@ CLIENTS = {
     "retry_task": "POST /tasks/{task_id}/retry",
     "retry_tasks": "POST /tasks/retry",
     "delete_task": "DELETE /tasks/{task_id}",
+    "read_limits": "GET /kinds/{kind}/limits",
+    "write_limits": "PUT /kinds/{kind}/limits",
 }
+#: What only admits shows no task; kinds are every tenant's.
+TENANTLESS = {"admit_caller", "read_limits", "write_limits"}
 SCOPED = {"admit_caller", "get_task"}
 READS = {"admit_caller", "get_task", "get_attempts", "list_tasks", "read_stats"}
 
@@ -56,6 +61,10 @@ def _hidden(statement: str, status: str) -> Callable[..., Any]:
 
 def _refusals() -> dict[str, Mutant]:
     found = {}
+    itself = partial(
+        by_http.test_the_statement_that_sets_limits_asks_for_an_operator_itself,
+        scopes=["tasks:write"],
+    )
     for statement, route in CLIENTS.items():
         if statement == "insert_tasks":  # its access is in create_tasks
             continue
@@ -64,12 +73,15 @@ def _refusals() -> dict[str, Mutant]:
             "select tenant, refusal from admit(",
             "select tenant, null::text as refusal from admit(",
             UNPROVED,
-            _stranger(route, "a revoked key"),
+            itself if statement == "write_limits" else _stranger(route, "a revoked key"),
         )
         right, wrong = ("read", "write") if statement in READS else ("write", "read")
         asked = "%(scope)s" if statement in SCOPED else f"'tasks:{right}'"
+        if statement in {"read_limits", "write_limits"}:
+            asked, wrong = "'admin'", "write"
+        killer = itself if statement == "write_limits" else _scopeless(route)
         found[f"{statement} asks for another scope"] = Mutant(
-            statement, asked, f"'tasks:{wrong}'", SCOPELESS, _scopeless(route)
+            statement, asked, f"'tasks:{wrong}'", SCOPELESS, killer
         )
     return found
 

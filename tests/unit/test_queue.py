@@ -41,11 +41,13 @@ class Recording:
 
 
 def test_a_letter_reads_exactly_as_documented() -> None:
-    letter = Letter(id=5, title="Process User Data", description="Extract and transform")
+    letter = Letter(
+        tenant="acme", id=5, title="Process User Data", description="Extract and transform"
+    )
     assert letter.body() == (
         '{"task_id": 5, "title": "Process User Data", "description": "Extract and transform"}'
     )
-    assert Letter(id=1, title="Test", description=None).body() == (
+    assert Letter(tenant="acme", id=1, title="Test", description=None).body() == (
         '{"task_id": 1, "title": "Test", "description": null}'
     )
 
@@ -54,7 +56,7 @@ def test_a_letter_reads_exactly_as_documented() -> None:
 def test_a_letter_is_plain_json_in_ascii_whatever_it_tells(
     title: str, description: str | None, number: int
 ) -> None:
-    body = Letter(id=number, title=title, description=description).body()
+    body = Letter(tenant="acme", id=number, title=title, description=description).body()
     full = {"task_id": number, "title": title, "description": description}
     assert body == json.dumps(full)
     assert body.isascii()
@@ -64,10 +66,13 @@ def test_a_letter_is_plain_json_in_ascii_whatever_it_tells(
 @pytest.mark.parametrize("character", ["x", "é", "\U0001f600"])
 def test_a_letter_never_grows_beyond_its_bound(character: str) -> None:
     width = len(json.dumps(character)) - 2
-    frame = len(Letter(id=1, title="t", description="").body())
+    frame = len(Letter(tenant="acme", id=1, title="t", description="").body())
     fits = (256 * 1024 - frame) // width
-    assert "truncated" not in Letter(id=1, title="t", description=character * fits).body()
-    cut = Letter(id=1, title="t", description=character * (fits + 1)).body()
+    assert (
+        "truncated"
+        not in Letter(tenant="acme", id=1, title="t", description=character * fits).body()
+    )
+    cut = Letter(tenant="acme", id=1, title="t", description=character * (fits + 1)).body()
     assert cut == '{"task_id": 1, "title": "t", "description": null, "truncated": true}'
 
 
@@ -134,7 +139,8 @@ def test_a_call_never_passes_the_bounds_of_sqs_and_no_letter_is_left_out(
 ) -> None:
     client = Recording()
     letters = [
-        Letter(id=number, title="t", description="x" * size) for number, size in enumerate(sizes, 1)
+        Letter(tenant="acme", id=number, title="t", description="x" * size)
+        for number, size in enumerate(sizes, 1)
     ]
     TaskQueue(lambda: client, "q", "q-dlq").send(letters)
     batches = client.batches()
@@ -148,14 +154,16 @@ def test_a_call_never_passes_the_bounds_of_sqs_and_no_letter_is_left_out(
 @pytest.mark.parametrize(("delay", "seconds"), [(0.0, 0), (0.1, 1), (899.2, 900), (900.0, 900)])
 def test_a_letter_never_comes_before_its_task_is_due(delay: float, seconds: int) -> None:
     client = Recording()
-    letter = Letter(id=1, title="t", description=None, delay=delay)
+    letter = Letter(tenant="acme", id=1, title="t", description=None, delay=delay)
     TaskQueue(lambda: client, "q", "q-dlq").send([letter])
     assert client.batches()[0][0]["DelaySeconds"] == seconds
 
 
 def test_letters_that_sqs_refused_are_named_and_the_others_are_sent() -> None:
     client = Recording(refused={"3", "12"})
-    letters = [Letter(id=number, title="t", description=None) for number in range(1, 15)]
+    letters = [
+        Letter(tenant="acme", id=number, title="t", description=None) for number in range(1, 15)
+    ]
     with pytest.raises(QueueUnavailable) as caught:
         TaskQueue(lambda: client, "q", "q-dlq").send(letters)
     assert caught.value.context["unsent"] == [3, 12]
@@ -170,11 +178,27 @@ def test_a_queue_that_is_down_is_asked_by_no_more_than_the_first_calls_of_many()
             raise EndpointConnectionError(endpoint_url="http://127.0.0.1:1")
 
     client = Down()
-    letters = [Letter(id=number, title="t", description=None) for number in range(1, 1001)]
+    letters = [
+        Letter(tenant="acme", id=number, title="t", description=None) for number in range(1, 1001)
+    ]
     with pytest.raises(QueueUnavailable, match="EndpointConnectionError") as caught:
         TaskQueue(lambda: client, "q", "q-dlq").send(letters)
     assert caught.value.context["unsent"] == list(range(1, 1001))
     assert len(client.batches()) <= SENDERS
+
+
+@pytest.mark.parametrize(("fair", "told"), [(True, {"MessageGroupId": "acme"}), (False, {})])
+def test_tenants_are_told_apart_only_where_there_are_several(
+    *, fair: bool, told: dict[str, str]
+) -> None:
+    client = Recording()
+    queue = TaskQueue(lambda: client, "q", "q-dlq", fair=fair)
+    letters = [Letter(tenant="acme", id=1, title="t", description=None)]
+    queue.send(letters)
+    queue.letters.send(letters)  # nobody waits for what is on the dead-letter queue
+    [[task], [letter]] = client.batches()
+    assert {n: task[n] for n in task.keys() & {"MessageGroupId"}} == told
+    assert "MessageGroupId" not in letter
 
 
 def test_no_letters_are_no_call() -> None:
@@ -187,5 +211,5 @@ def test_a_queues_address_is_asked_for_once() -> None:
     client = Recording()
     queue = TaskQueue(lambda: client, "q", "q-dlq")
     for number in (1, 2):
-        queue.send([Letter(id=number, title="t", description=None)])
+        queue.send([Letter(tenant="acme", id=number, title="t", description=None)])
     assert [name for name, _ in client.calls].count("get_queue_url") == 1

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import http.client
 import io
+import queue
 import socket
 import ssl
+import threading
 import time
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.errors import OutboundFailed
@@ -44,14 +46,14 @@ def send(
 ) -> Answer:
     """Ask a URL and return the answer, whatever its status; redirects are not followed.
 
-    ``timeout`` is for all of it, in seconds; only a name server may take longer. Raises
+    ``timeout`` is for all of it, in seconds; ``lookup`` asks the name server. Raises
     OutboundRefused for an address that is not to be asked, and OutboundFailed when there was no
     whole answer. Neither tells the URL.
     """
     target = check_url(url, exempt)
     deadline = time.monotonic() + timeout
-    addresses = resolve(target, exempt, lookup)
     try:
+        addresses = resolve(target, exempt, partial(_within, deadline, lookup))
         with contextlib.closing(_connect(target, addresses, deadline)) as near:
             connection = http.client.HTTPConnection(target.host, target.port)
             line: Any = _Line(near, deadline)  # as much of a socket as is used
@@ -97,6 +99,27 @@ class _Reader(io.RawIOBase):
     def readinto(self, room: Any) -> int:
         self._socket.settimeout(_left(self._deadline))
         return self._socket.recv_into(room)
+
+
+def _within(deadline: float, lookup: Callable[..., Any], *asked: Any, **how: Any) -> Any:
+    # The system's lookup cannot be interrupted. At the deadline its thread is given up: it ends
+    # by itself when the system does, and holds up nobody, not even the end of the process.
+    found: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def ask() -> None:
+        try:
+            found.put((lookup(*asked, **how), None))
+        except BaseException as error:  # noqa: BLE001  (raised where it is waited for)
+            found.put((None, error))
+
+    threading.Thread(target=ask, name="lookup", daemon=True).start()
+    try:
+        addresses, error = found.get(timeout=_left(deadline))
+    except queue.Empty:
+        raise TimeoutError from None
+    if error is not None:
+        raise error
+    return addresses
 
 
 def _connect(target: Target, addresses: Any, deadline: float) -> socket.socket:

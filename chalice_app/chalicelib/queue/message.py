@@ -19,11 +19,12 @@ MAX_ID = 2**63 - 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
-    """A message to send: it is to be seen in ``delay`` seconds."""
+    """A message to send for a tenant's task: it is to be seen in ``delay`` seconds."""
 
     id: int
     title: str
     description: str | None
+    tenant: str
     delay: float = 0.0
 
     def body(self) -> str:

@@ -36,12 +36,16 @@ class Queue:
         name: str,
         *,
         headers: Callable[[], Mapping[str, str]] = dict,
+        fair: bool = False,
     ) -> None:
         """Take what makes a boto3 SQS client, called on first use, and the queue's name.
 
-        ``headers`` is asked for the trace headers that go with what is sent.
+        ``headers`` is asked for the trace headers that go with what is sent. ``fair``: tenants
+        are kept apart, so that one with many messages does not hold up the others. Source: Amazon
+        SQS Developer Guide, "Amazon SQS fair queues".
         """
         self._client = client
+        self._fair = fair
         self._name = name
         self._headers = headers
         self._url = ""
@@ -51,7 +55,7 @@ class Queue:
 
         Raises QueueUnavailable with ``unsent``, the ids SQS is not known to have accepted.
         """
-        batches = list(_batches(letters, attributes(self._headers())))
+        batches = list(self._batches(letters))
         if len(batches) > 1:
             failures = self._send_batches(batches)
         else:  # no thread for what most calls are
@@ -101,6 +105,23 @@ class Queue:
         names = [f"ApproximateNumberOfMessages{count}" for count in counts]
         reply = self._call("get_queue_attributes", AttributeNames=names)
         return sum(int(reply["Attributes"][name]) for name in names)
+
+    def _batches(self, letters: Sequence[Letter]) -> Iterator[Entries]:
+        more = attributes(self._headers())
+        entries: Entries = []
+        size = 0
+        for letter in letters:
+            body = letter.body()
+            if len(entries) == MAX_ENTRIES or size + len(body) > MAX_CALL_BYTES:
+                yield entries
+                entries, size = [], 0
+            delay = math.ceil(letter.delay)
+            entry = {"Id": str(letter.id), "MessageBody": body, "DelaySeconds": delay}
+            group = {"MessageGroupId": letter.tenant} if self._fair else {}
+            entries.append(entry | group | more)
+            size += len(body)
+        if entries:
+            yield entries
 
     def _send_batches(self, batches: list[Entries]) -> list[QueueUnavailable | None]:
         # A call is mostly waiting for SQS. Once one failed the rest is not tried: each would wait
@@ -161,9 +182,10 @@ class TaskQueue(Queue):
         dead_letter_name: str,
         *,
         headers: Callable[[], Mapping[str, str]] = dict,
+        fair: bool = False,
     ) -> None:
         """Take what Queue takes, and the two queues' names."""
-        super().__init__(client, name, headers=headers)
+        super().__init__(client, name, headers=headers, fair=fair)
         self.letters = Queue(client, dead_letter_name, headers=headers)
 
     def bury(self, messages: Sequence[Message]) -> None:
@@ -177,22 +199,6 @@ def _unsent(message: str, entries: Entries, cause: BaseException | None = None) 
     error = QueueUnavailable(message, unsent=[int(entry["Id"]) for entry in entries])
     error.__cause__ = cause
     return error
-
-
-def _batches(letters: Sequence[Letter], more: dict[str, Any]) -> Iterator[Entries]:
-    entries: Entries = []
-    size = 0
-    for letter in letters:
-        body = letter.body()
-        if len(entries) == MAX_ENTRIES or size + len(body) > MAX_CALL_BYTES:
-            yield entries
-            entries, size = [], 0
-        delay = math.ceil(letter.delay)
-        entry = {"Id": str(letter.id), "MessageBody": body, "DelaySeconds": delay}
-        entries.append(entry | more)
-        size += len(body)
-    if entries:
-        yield entries
 
 
 def _received(one: dict[str, Any]) -> Message:

@@ -63,6 +63,7 @@ class Runtime:
             settings.queue_name,
             settings.dead_letter_queue_name,
             headers=tracing.outgoing,
+            fair=settings.auth == "keys",
         )
         self.post = Post(self.store, self.queue, settings)
         self.health = HealthStore(query, settings)

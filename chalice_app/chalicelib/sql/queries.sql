@@ -15,7 +15,7 @@ select c.refusal, c.retry_after, c.replayed, c.created, (c.task).id, (c.task).ki
        (c.task).run_at, (c.task).created_at, (c.task).updated_at, (c.task).started_at,
        (c.task).finished_at, (c.task).tags, (c.task).expires_at, (c.task).cancel_requested_at,
        (c.task).unique_key, (c.task).callback_url, (c.task).limit_key, (c.task).progress,
-       (c.task).trace_id,
+       (c.task).trace_id, (c.task).tenant,
        extract(epoch from (c.task).run_at - now())::float8 as wait
   from create_tasks(
            key_id => %(key_id)s, proof => %(proof)s, nonce => %(nonce)s, items => %(items)s,
@@ -35,7 +35,7 @@ with caller as materialized (
 select caller.refusal, t.id, t.kind, t.title, t.description, t.payload, t.status, t.attempt,
        t.attempt_limit, t.release_count, t.result, t.error, t.run_at, t.created_at, t.updated_at,
        t.started_at, t.finished_at, t.tags, t.expires_at, t.cancel_requested_at, t.unique_key, t.callback_url,
-       t.limit_key, t.progress, t.trace_id,
+       t.limit_key, t.progress, t.trace_id, t.tenant,
        extract(epoch from t.run_at - now())::float8 as wait
   from caller left join tasks t on t.id = %(id)s and t.tenant = caller.tenant
 
@@ -64,7 +64,7 @@ select caller.refusal, page.fitting, page.looked, page.id, page.kind, page.title
        page.payload, page.status, page.attempt, page.attempt_limit, page.release_count, page.result,
        page.error, page.run_at, page.created_at, page.updated_at, page.started_at,
        page.finished_at, page.tags, page.expires_at, page.cancel_requested_at, page.unique_key,
-       page.callback_url, page.limit_key, page.progress, page.trace_id,
+       page.callback_url, page.limit_key, page.progress, page.trace_id, page.tenant,
        extract(epoch from page.run_at - now())::float8 as wait
   from caller cross join few left join lateral (
            (select walk.*
@@ -211,129 +211,17 @@ update tasks t
 
 
 -- name: claim_tasks
--- Takes what a batch of messages asks for, and says how the rest stands. The caller removes
--- double ids and makes one token for each claim; the same call again, after a lost reply, finds
--- its own token and changes nothing. Rows are locked in id order, so that two batches never wait
--- for each other. Suspects are set apart, the least suspicious first: they are to be claimed
--- again, alone. What the limits of a kind hold back stays as it is, parked or promised; see
--- hold_back.
-with wanted as (
-    select id, message_id, receive_count, trace_id
-      from unnest(%(ids)s::bigint[], %(message_ids)s::text[], %(receive_counts)s::integer[],
-                  %(trace_ids)s::text[]) as w (id, message_id, receive_count, trace_id)
-), held as (
-    select t.id, t.kind, t.title, t.description, t.payload, t.status, t.attempt, t.attempt_limit,
-           t.release_count, t.result, t.error, t.run_at, t.created_at, t.updated_at, t.started_at,
-           t.finished_at, t.tags, t.lease_token, t.lease_until, t.lease_shared, t.suspect, t.expires_at,
-           t.cancel_requested_at, t.unique_key, t.callback_url, t.limit_key, t.request_id,
-           t.tenant, t.progress, t.steps
-      from tasks t join wanted using (id)
-     order by t.id
-       for update of t
-), fit as (
-    select held.*, case
-               when status in ('completed', 'failed', 'cancelled') then 'final'
-               when status = 'processing' and lease_token = %(token)s::uuid then 'mine'
-               when status = 'processing' and lease_until >= now() then 'busy'
-               when cancel_requested_at is not null then 'cancel'
-               when status in ('pending', 'retrying') and expires_at <= now() then 'expire'
-               when status in ('pending', 'retrying') and run_at > now() then 'early'
-               when status = 'processing' and lease_shared and not suspect then 'suspect'
-               when attempt >= attempt_limit then 'exhaust'
-               when suspect and not %(alone)s then 'apart'
-               else 'claim' end as by_itself
-      from held
-), limited as materialized (
-    select b.id, b.hold, b.wait
-      from (select array_agg(f.id) as ids
-              from fit f join kind_limits k using (kind)
-             where f.by_itself = 'claim') as asked
-           cross join lateral hold_back(asked.ids) as b
-     where asked.ids is not null
-), judged as (
-    select f.*, l.id is not null as limited, l.wait as turn,
-           coalesce(l.hold, f.by_itself) as verdict
-      from fit f left join limited l using (id)
-), lost as (
-    select id, count(*) filter (where verdict = 'claim') over () > 1 as shared,
-           case when status = 'processing'
-                then '{"code": "crashed", "message": "The worker ended without a report."}'
-                when verdict = 'expire'
-                then '{"code": "expired", "message": "The task was not begun in time."}'
-                else '{"code": "attempts_exhausted", "message": "No attempts are left."}'
-                end::jsonb as error
-      from judged
-), moved as (
-    update tasks t
-       set status = case j.verdict when 'claim' then 'processing'
-                                   when 'suspect' then 'retrying'
-                                   when 'cancel' then 'cancelled'
-                                   when 'parked' then waiting.status
-                                   when 'promised' then waiting.status
-                                   else 'failed' end,
-           attempt = t.attempt + (j.verdict = 'claim')::integer,
-           attempt_limit = t.attempt_limit + (j.verdict = 'suspect')::integer,
-           release_count = t.release_count + (j.verdict = 'suspect')::integer,
-           attempts = case when t.status = 'processing' and j.verdict <> 'suspect'
-                           then t.attempts || attempt_record(t, 'crashed', lost.error)
-                           else t.attempts end,
-           lease_shared = j.verdict = 'claim' and lost.shared,
-           suspect = t.suspect or j.verdict = 'suspect',
-           held = case when j.verdict in ('parked', 'promised') then j.verdict end,
-           run_at = case j.verdict when 'suspect' then now()
-                                   when 'promised' then now() + make_interval(secs => j.turn)
-                                   else t.run_at end,
-           dispatch_after = case j.verdict
-               when 'suspect' then now() + make_interval(secs => %(grace)s)
-               when 'promised' then now() + make_interval(secs => j.turn + %(grace)s)
-               when 'parked' then 'infinity'
-               else t.dispatch_after end,
-           lease_token = case when j.verdict = 'claim' then %(token)s::uuid end,
-           lease_until = case when j.verdict = 'claim'
-                              then now() + make_interval(secs => %(lease)s) end,
-           started_at = case when j.verdict = 'claim' then now() else t.started_at end,
-           finished_at = case when j.verdict in ('cancel', 'expire', 'exhaust') then now() end,
-           result = case when j.verdict in ('expire', 'exhaust')
-                         then to_jsonb('Error: ' || (lost.error ->> 'message')) end,
-           error = case when j.verdict in ('claim', 'parked', 'promised')
-                             and t.status <> 'processing' then t.error
-                        when j.verdict in ('cancel', 'suspect') then t.error
-                        else lost.error end,
-           request_id = case when j.verdict = 'claim' then %(request_id)s else t.request_id end,
-           message_id = case when j.verdict = 'claim' then w.message_id else t.message_id end,
-           receive_count = case when j.verdict = 'claim' then w.receive_count
-                                else t.receive_count end,
-           trace_id = case when j.verdict = 'claim' then w.trace_id else t.trace_id end,
-           updated_at = case when j.verdict = 'parked' and t.status <> 'processing'
-                             then t.updated_at else now() end
-      from judged j join wanted w using (id) join lost using (id)
-           cross join lateral (select case when j.status = 'processing' then 'retrying'
-                                           else j.status end as status) as waiting
-     where t.id = j.id
-       and j.verdict in (
-           'claim', 'parked', 'promised', 'suspect', 'cancel', 'expire', 'exhaust')
-    returning t.id, t.status, t.attempt, t.started_at, t.updated_at, t.error
-)
-select w.id,
-       coalesce(j.verdict in ('claim', 'mine'), false) as claimed,
-       coalesce(j.verdict in ('suspect', 'apart'), false) as apart,
-       case when j.verdict in ('parked', 'promised') then j.verdict end as hold,
-       coalesce(j.limited, false) as limited,
-       m.id is not null and j.status = 'processing' as rescued,
-       m.id is not null and j.verdict in ('cancel', 'expire', 'exhaust') as ended,
-       j.attempt - j.release_count as spent, j.request_id as lost_request_id,
-       coalesce(m.status, j.status) as status,
-       coalesce(j.turn, extract(epoch from case when j.status = 'processing' then j.lease_until
-                                                else j.run_at end - now()), 0)::float8 as wait,
-       j.kind, j.title, j.description, j.payload, j.attempt_limit, j.release_count, j.result,
-       j.run_at, j.created_at, j.finished_at, j.tags, j.expires_at, j.cancel_requested_at,
-       j.unique_key, j.callback_url, j.limit_key, j.tenant, j.progress, j.steps, w.trace_id,
-       coalesce(m.attempt, j.attempt) as attempt,
-       coalesce(m.started_at, j.started_at) as started_at,
-       coalesce(m.updated_at, j.updated_at) as updated_at,
-       coalesce(m.error, j.error) as error
-  from wanted w left join judged j using (id) left join moved m using (id)
- order by case when j.suspect then j.attempt - j.release_count end nulls first, w.id
+-- A function, because the server keeps its plans: said as one statement, the plan would take as long
+-- as all the rest for a batch of ten.
+select id, claimed, apart, hold, limited, rescued, ended, spent, lost_request_id, status,
+       wait, kind, title, description, payload, attempt_limit, release_count, result, run_at,
+       created_at, finished_at, tags, expires_at, cancel_requested_at, unique_key, callback_url,
+       limit_key, tenant, progress, steps, trace_id, attempt, started_at, updated_at, error
+  from claim_tasks(
+           ids => %(ids)s::bigint[], message_ids => %(message_ids)s::text[],
+           receive_counts => %(receive_counts)s::integer[], trace_ids => %(trace_ids)s::text[],
+           token => %(token)s::uuid, lease => %(lease)s, request_id => %(request_id)s,
+           alone => %(alone)s, grace => %(grace)s)
 
 
 -- name: settle_attempts
@@ -398,7 +286,7 @@ select s.id,
 
 -- name: add_follow_ups (once)
 -- In the transaction that completed a task, for its tenant.
-select f.id, f.kind, f.title, f.description, f.wait
+select f.id, f.kind, f.title, f.description, t.tenant, f.wait
   from tasks t
        cross join lateral add_tasks(
            tenant => t.tenant,
@@ -466,14 +354,14 @@ update tasks t
            secs => least(%(grace_max)s, %(grace)s * power(2, least(t.dispatch_count, 30))))
   from due
  where t.id = due.id
-returning t.id, t.title, t.description,
+returning t.id, t.title, t.description, t.tenant,
           greatest(0, extract(epoch from t.run_at - now()))::float8 as delay
 
 
 -- name: call_parked
 -- Said again, after a lost reply, it calls no more than there is room for; who was called before
 -- is sent when it is overdue.
-select id, title, description
+select id, title, description, tenant
   from call_parked(%(kinds)s::text[], %(most)s, %(grace)s)
 
 
@@ -574,7 +462,7 @@ with caller as materialized (
     returning t.id, t.kind, t.title, t.description, t.payload, t.status, t.attempt, t.attempt_limit,
               t.release_count, t.result, t.error, t.run_at, t.created_at, t.updated_at, t.started_at,
               t.finished_at, t.tags, t.expires_at, t.cancel_requested_at, t.unique_key,
-              t.callback_url, t.limit_key, t.progress, t.trace_id,
+              t.callback_url, t.limit_key, t.progress, t.trace_id, t.tenant,
               t.dispatch_after
 )
 select caller.refusal, j.obstacle, j.status as current, m.*,
@@ -608,7 +496,7 @@ with caller as materialized (
     returning t.id, t.kind, t.title, t.description, t.payload, t.status, t.attempt, t.attempt_limit,
               t.release_count, t.result, t.error, t.run_at, t.created_at, t.updated_at, t.started_at,
               t.finished_at, t.tags, t.expires_at, t.cancel_requested_at, t.unique_key,
-              t.callback_url, t.limit_key, t.progress, t.trace_id
+              t.callback_url, t.limit_key, t.progress, t.trace_id, t.tenant
 )
 select caller.refusal, j.obstacle, j.status as current, m.*, 0::float8 as wait
   from caller left join judged j on true left join moved m using (id)
@@ -651,7 +539,7 @@ with caller as materialized (
     returning t.id, t.kind, t.title, t.description, t.payload, t.status, t.attempt, t.attempt_limit,
               t.release_count, t.result, t.error, t.run_at, t.created_at, t.updated_at, t.started_at,
               t.finished_at, t.tags, t.expires_at, t.cancel_requested_at, t.unique_key,
-              t.callback_url, t.limit_key, t.progress, t.trace_id
+              t.callback_url, t.limit_key, t.progress, t.trace_id, t.tenant
 )
 select caller.refusal, j.obstacle, j.status as current, m.*, 0::float8 as wait
   from caller left join judged j on true left join moved m using (id)
@@ -718,9 +606,9 @@ with caller as materialized (
            result = null, error = null, progress = null, finished_at = null, updated_at = now()
       from held
      where t.id = held.id
-    returning t.id, t.title, t.description
+    returning t.id, t.title, t.description, t.tenant
 )
-select caller.refusal, m.id, m.title, m.description, last.created_at as last_at, last.id as last_id
+select caller.refusal, m.id, m.title, m.description, m.tenant, last.created_at as last_at, last.id as last_id
   from caller left join last on true left join moved m on true
  order by m.id
 
@@ -773,7 +661,7 @@ select id from tasks where id = any(%(ids)s::bigint[]) and status = 'failed'
 
 
 -- name: failed_without_letter
-select id, title, description
+select id, title, description, tenant
   from tasks
  where status = 'failed'
    and finished_at > now() - make_interval(secs => %(age)s)

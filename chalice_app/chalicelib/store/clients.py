@@ -75,6 +75,7 @@ class ClientStore:
         return [
             Creation(
                 task=Task.from_row(row),
+                tenant=row["tenant"],
                 wait=row["wait"],
                 created=row["created"],
                 replayed=row["replayed"],
@@ -192,7 +193,7 @@ class ClientStore:
             **filters,
         )
         letters = [
-            Letter(id=row["id"], title=row["title"], description=row["description"])
+            Letter(**{name: row[name] for name in ("id", "title", "description", "tenant")})
             for row in rows
             if row["id"] is not None
         ]

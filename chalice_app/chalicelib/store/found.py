@@ -33,17 +33,22 @@ Place = tuple["datetime", int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """A task, and the time in seconds until it is due (below zero: since)."""
+    """A task, whose it is, and the time in seconds until it is due (below zero: since)."""
 
     task: Task
+    tenant: str
     wait: float
     moved: bool = False  #: whether a change gave it another time
 
     def letter(self) -> Letter:
         """Return its message."""
-        delay = max(0.0, self.wait)
-        title, description = self.task.title, self.task.description
-        return Letter(id=self.task.id, title=title, description=description, delay=delay)
+        return Letter(
+            id=self.task.id,
+            title=self.task.title,
+            description=self.task.description,
+            tenant=self.tenant,
+            delay=max(0.0, self.wait),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +87,8 @@ def refusal(row: dict[str, Any], settings: Settings) -> Exception:
 
 def read(row: dict[str, Any]) -> Found:
     """Read the row of a task."""
-    return Found(task=Task.from_row(row), wait=row["wait"], moved=row.get("moved", False))
+    task, moved = Task.from_row(row), row.get("moved", False)
+    return Found(task=task, tenant=row["tenant"], wait=row["wait"], moved=moved)
 
 
 def read_moved(rows: Rows, task_id: int, move: str) -> Found:

@@ -54,12 +54,18 @@ class FollowUp:
     kind: str
     title: str
     description: str | None
+    tenant: str
     wait: float
 
     def letter(self) -> Letter:
         """Return its message."""
-        delay = max(0.0, self.wait)
-        return Letter(id=self.id, title=self.title, description=self.description, delay=delay)
+        return Letter(
+            id=self.id,
+            title=self.title,
+            description=self.description,
+            tenant=self.tenant,
+            delay=max(0.0, self.wait),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -110,7 +110,8 @@ class Sweeper:
         while total < most and time_left():
             limit = min(SEND_CHUNK, most - total)
             letters = take(limit=limit)
-            self._hand_over(letters)
+            if letters:
+                self._hand_over(letters)
             total += len(letters)
             if len(letters) < limit:
                 break
