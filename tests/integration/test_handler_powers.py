@@ -303,7 +303,8 @@ def test_a_follow_up_that_a_request_would_be_refused_for_is_told_to_the_handler(
 
     @world.registry.handler("first")
     def first(task: Task, context: Context) -> None:  # noqa: ARG001
-        for wrong in ({"kind": "unheard"}, {"delay_seconds": -1}, {"colour": "red"}):
+        no_json = {"payload": {"a": object()}}
+        for wrong in ({"kind": "unheard"}, {"delay_seconds": -1}, {"colour": "red"}, no_json):
             with pytest.raises(InvalidRequest) as caught:
                 context.enqueue("a", **wrong)
             refused.append(str(caught.value))
@@ -312,7 +313,8 @@ def test_a_follow_up_that_a_request_would_be_refused_for_is_told_to_the_handler(
     world.deliver()
     assert world.table.status(number) == "completed"
     assert refused[0] == "#/kind is unknown; there are: default, first."
-    assert len(refused) == 3
+    assert refused[3].startswith("The task is not JSON")
+    assert len(refused) == 4
 
 
 def test_follow_ups_whose_message_is_refused_are_left_to_the_sweeper(world: World) -> None:
