@@ -241,6 +241,16 @@ def test_a_step_whose_value_cannot_be_kept_is_not_made_again(
     assert row["error"]["message"].startswith(f"The value of the step 'charge' {why}")
 
 
+def test_a_step_whose_name_cannot_be_kept_is_not_made(world: World) -> None:
+    charges: list[int] = []
+    world.registry.handler("steps")(
+        lambda _task, context: context.step("a\0", lambda: charges.append(1))
+    )
+    number = world.task(kind="steps")
+    world.deliver()
+    assert (world.table.row(number)["error"]["code"], charges) == ("permanent", [])
+
+
 def test_steps_that_grow_too_large_are_a_permanent_failure_that_says_so(world: World) -> None:
     @world.registry.handler("steps")
     def steps(task: Task, context: Context) -> None:  # noqa: ARG001
