@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 from pydantic_core import to_json
 
-from chalicelib.errors import OutboundRefused
+from chalicelib.errors import InvalidRequest, OutboundRefused
 from chalicelib.outbound import check_url
 from chalicelib.schemas import NewTask
 from chalicelib.schemas.bodies import read_body
@@ -64,7 +64,7 @@ def taken(registry: Registry, values: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises what a request with them would be refused with: InvalidRequest.
     """
-    new = read_body(NewTask, to_json(values, inf_nan_mode="constants"))
+    new = read_body(NewTask, _json(values))
     check_new(registry, [new], one=True)
     return stored(registry, new)
 
@@ -73,6 +73,13 @@ def stored(registry: Registry, new: NewTask) -> dict[str, Any]:
     """Return what is stored of a new task, as JSON values."""
     attempts = registry.policy_of(new.kind).attempts
     return new.columns() | ({} if attempts is None else {"attempt_limit": attempts})
+
+
+def _json(values: Mapping[str, Any]) -> bytes:
+    try:
+        return to_json(values, inf_nan_mode="constants")
+    except ValueError as error:
+        raise InvalidRequest(f"The task is not JSON ({error}).") from None
 
 
 def check_payload(registry: Registry, kind: str, payload: Any) -> None:

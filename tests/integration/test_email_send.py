@@ -106,6 +106,24 @@ def test_an_email_arrives_as_it_was_written(mailbox: Mailbox) -> None:
     assert result == {"message_id": got["Message-ID"], "refused": {}}
 
 
+@pytest.mark.parametrize(
+    "subject",
+    [
+        "=?utf-8?q?Hello=0D=0ABcc:_eve=40example.org?=",
+        "=?utf-8?b?DQoNCkFub3RoZXIgdGV4dA==?=",
+        "=?utf-8?b?PT91dGYtOD9xPz0wRD0wQUJjYzp4Pz0=?=",
+        "Two\u2028lines",
+        "  Hello  ",
+    ],
+)
+def test_a_subject_is_one_header_whatever_it_holds(mailbox: Mailbox, subject: str) -> None:
+    run(mailbox.url, subject=subject)
+    [got] = mailbox.got
+    assert "Bcc" not in got
+    assert got.keys().count("Subject") == 1
+    assert got.get_content().strip() == "Hi."
+
+
 def test_a_second_copy_can_be_told_by_its_message_id(mailbox: Mailbox) -> None:
     for _attempt in range(2):
         run(mailbox.url, text=None, html="<p>x</p>")

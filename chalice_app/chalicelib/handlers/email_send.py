@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from email.utils import parseaddr
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
@@ -97,7 +98,7 @@ def _message(context: Context[Email]) -> EmailMessage:
     for name, addresses in (("To", sent.to), ("Cc", sent.cc), ("Reply-To", sent.reply_to)):
         if addresses:
             message[name] = ", ".join(addresses)
-    message["Subject"] = sent.subject
+    message["Subject"] = _one_header(sent.subject)
     message["Date"] = formatdate()
     # The same over all attempts, so that a second copy can be told.
     domain = parseaddr(settings.email_from)[1].rpartition("@")[2]
@@ -109,6 +110,12 @@ def _message(context: Context[Email]) -> EmailMessage:
     elif sent.html is not None:
         message.set_content(sent.html, subtype="html")
     return message
+
+
+def _one_header(text: str) -> str:
+    # EmailMessage decodes what it is given, so a text that holds an encoded line break would make
+    # headers of its own; encoded once more it stays one. Source: RFC 2047 section 4.1.
+    return f"=?utf-8?b?{b64encode(text.encode()).decode()}?="
 
 
 def _by_ses(context: Context[Email], message: EmailMessage) -> dict[str, Any]:
