@@ -17,9 +17,14 @@ from chalicelib.schemas import (
     ListQuery,
     NewBatch,
     NewLimits,
+    NewSchedule,
     NewTask,
     Retried,
     RetryMany,
+    ScheduleChanges,
+    SchedulePage,
+    ScheduleQuery,
+    ScheduleView,
     Stats,
     StatsQuery,
     TaskChanges,
@@ -125,6 +130,41 @@ def delete_task(call: Call[None]) -> None:
     """Delete a finished task."""
     desk = runtime.current().serve(call.authorization)
     desk.delete(call.task_id, versions=call.versions)
+
+
+@app.route("/schedules", methods=["POST"], content_types=["*/*"])
+@web.endpoint(app, scope="tasks:write", takes=NewSchedule, status=201)
+def create_schedule(call: Call[NewSchedule]) -> ScheduleView:
+    """Have a task made again and again."""
+    return runtime.current().schedule(call.authorization).create(call.sent)
+
+
+@app.route("/schedules", methods=["GET"])
+@web.endpoint(app, scope="tasks:read", takes=ScheduleQuery)
+def list_schedules(call: Call[ScheduleQuery]) -> SchedulePage:
+    """List schedules, newest first."""
+    return runtime.current().schedule(call.authorization).find(call.sent)
+
+
+@app.route("/schedules/{schedule_id}", methods=["GET"])
+@web.endpoint(app, scope="tasks:read")
+def get_schedule(call: Call[None]) -> ScheduleView:
+    """Show one schedule, and when it makes its next tasks."""
+    return runtime.current().schedule(call.authorization).get(call.schedule_id)
+
+
+@app.route("/schedules/{schedule_id}", methods=["PATCH"], content_types=["*/*"])
+@web.endpoint(app, scope="tasks:write", takes=ScheduleChanges)
+def update_schedule(call: Call[ScheduleChanges]) -> ScheduleView:
+    """Change a schedule, or pause it."""
+    return runtime.current().schedule(call.authorization).update(call.schedule_id, call.sent)
+
+
+@app.route("/schedules/{schedule_id}", methods=["DELETE"])
+@web.endpoint(app, scope="tasks:write", status=204)
+def delete_schedule(call: Call[None]) -> None:
+    """Delete a schedule; the tasks that it made stay."""
+    runtime.current().schedule(call.authorization).delete(call.schedule_id)
 
 
 @app.route("/stats", methods=["GET"])

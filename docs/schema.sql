@@ -256,6 +256,133 @@ $$;
 
 COMMENT ON FUNCTION public.call_parked(kinds text[], most integer, grace double precision) IS 'Lets parked tasks of these kinds (null: of all) be sent, the oldest first, as many as there is room for under the limits of their kinds; returns what their messages need.';
 
+CREATE FUNCTION public.claim_tasks(ids bigint[], message_ids text[], receive_counts integer[], trace_ids text[], token uuid, lease double precision, request_id text, alone boolean, grace double precision) RETURNS TABLE(id bigint, claimed boolean, apart boolean, hold text, limited boolean, rescued boolean, ended boolean, spent integer, lost_request_id text, status text, wait double precision, kind text, title text, description text, payload jsonb, attempt_limit integer, release_count integer, result jsonb, run_at timestamp with time zone, created_at timestamp with time zone, finished_at timestamp with time zone, tags text[], expires_at timestamp with time zone, cancel_requested_at timestamp with time zone, unique_key text, callback_url text, limit_key text, tenant text, progress jsonb, steps jsonb, trace_id text, attempt integer, started_at timestamp with time zone, updated_at timestamp with time zone, error jsonb)
+    LANGUAGE plpgsql
+    AS $$
+#variable_conflict use_column
+begin
+    return query
+    with wanted as (
+        select id, message_id, receive_count, trace_id
+          from unnest(ids, message_ids, receive_counts, trace_ids) as w (id, message_id, receive_count, trace_id)
+    ), held as (
+        select t.id, t.kind, t.title, t.description, t.payload, t.status, t.attempt, t.attempt_limit,
+               t.release_count, t.result, t.error, t.run_at, t.created_at, t.updated_at, t.started_at,
+               t.finished_at, t.tags, t.lease_token, t.lease_until, t.lease_shared, t.suspect, t.expires_at,
+               t.cancel_requested_at, t.unique_key, t.callback_url, t.limit_key, t.request_id,
+               t.tenant, t.progress, t.steps
+          from tasks t join wanted using (id)
+         order by t.id
+           for update of t
+    ), fit as (
+        select held.*, case
+                   when status in ('completed', 'failed', 'cancelled') then 'final'
+                   when status = 'processing' and lease_token = token then 'mine'
+                   when status = 'processing' and lease_until >= now() then 'busy'
+                   when cancel_requested_at is not null then 'cancel'
+                   when status in ('pending', 'retrying') and expires_at <= now() then 'expire'
+                   when status in ('pending', 'retrying') and run_at > now() then 'early'
+                   when status = 'processing' and lease_shared and not suspect then 'suspect'
+                   when attempt >= attempt_limit then 'exhaust'
+                   when suspect and not alone then 'apart'
+                   else 'claim' end as by_itself
+          from held
+    ), limited as materialized (
+        select b.id, b.hold, b.wait
+          from (select array_agg(f.id) as ids
+                  from fit f join kind_limits k using (kind)
+                 where f.by_itself = 'claim') as asked
+               cross join lateral hold_back(asked.ids) as b
+         where asked.ids is not null
+    ), judged as (
+        select f.*, l.id is not null as limited, l.wait as turn,
+               coalesce(l.hold, f.by_itself) as verdict
+          from fit f left join limited l using (id)
+    ), lost as (
+        select id, count(*) filter (where verdict = 'claim') over () > 1 as shared,
+               case when status = 'processing'
+                    then '{"code": "crashed", "message": "The worker ended without a report."}'
+                    when verdict = 'expire'
+                    then '{"code": "expired", "message": "The task was not begun in time."}'
+                    else '{"code": "attempts_exhausted", "message": "No attempts are left."}'
+                    end::jsonb as error
+          from judged
+    ), moved as (
+        update tasks t
+           set status = case j.verdict when 'claim' then 'processing'
+                                       when 'suspect' then 'retrying'
+                                       when 'cancel' then 'cancelled'
+                                       when 'parked' then waiting.status
+                                       when 'promised' then waiting.status
+                                       else 'failed' end,
+               attempt = t.attempt + (j.verdict = 'claim')::integer,
+               attempt_limit = t.attempt_limit + (j.verdict = 'suspect')::integer,
+               release_count = t.release_count + (j.verdict = 'suspect')::integer,
+               attempts = case when t.status = 'processing' and j.verdict <> 'suspect'
+                               then t.attempts || attempt_record(t, 'crashed', lost.error)
+                               else t.attempts end,
+               lease_shared = j.verdict = 'claim' and lost.shared,
+               suspect = t.suspect or j.verdict = 'suspect',
+               held = case when j.verdict in ('parked', 'promised') then j.verdict end,
+               run_at = case j.verdict when 'suspect' then now()
+                                       when 'promised' then now() + make_interval(secs => j.turn)
+                                       else t.run_at end,
+               dispatch_after = case j.verdict
+                   when 'suspect' then now() + make_interval(secs => grace)
+                   when 'promised' then now() + make_interval(secs => j.turn + grace)
+                   when 'parked' then 'infinity'
+                   else t.dispatch_after end,
+               lease_token = case when j.verdict = 'claim' then token end,
+               lease_until = case when j.verdict = 'claim'
+                                  then now() + make_interval(secs => lease) end,
+               started_at = case when j.verdict = 'claim' then now() else t.started_at end,
+               finished_at = case when j.verdict in ('cancel', 'expire', 'exhaust') then now() end,
+               result = case when j.verdict in ('expire', 'exhaust')
+                             then to_jsonb('Error: ' || (lost.error ->> 'message')) end,
+               error = case when j.verdict in ('claim', 'parked', 'promised')
+                                 and t.status <> 'processing' then t.error
+                            when j.verdict in ('cancel', 'suspect') then t.error
+                            else lost.error end,
+               request_id = case when j.verdict = 'claim' then claim_tasks.request_id else t.request_id end,
+               message_id = case when j.verdict = 'claim' then w.message_id else t.message_id end,
+               receive_count = case when j.verdict = 'claim' then w.receive_count
+                                    else t.receive_count end,
+               trace_id = case when j.verdict = 'claim' then w.trace_id else t.trace_id end,
+               updated_at = case when j.verdict = 'parked' and t.status <> 'processing'
+                                 then t.updated_at else now() end
+          from judged j join wanted w using (id) join lost using (id)
+               cross join lateral (select case when j.status = 'processing' then 'retrying'
+                                               else j.status end as status) as waiting
+         where t.id = j.id
+           and j.verdict in (
+               'claim', 'parked', 'promised', 'suspect', 'cancel', 'expire', 'exhaust')
+        returning t.id, t.status, t.attempt, t.started_at, t.updated_at, t.error
+    )
+    select w.id,
+           coalesce(j.verdict in ('claim', 'mine'), false) as claimed,
+           coalesce(j.verdict in ('suspect', 'apart'), false) as apart,
+           case when j.verdict in ('parked', 'promised') then j.verdict end as hold,
+           coalesce(j.limited, false) as limited,
+           m.id is not null and j.status = 'processing' as rescued,
+           m.id is not null and j.verdict in ('cancel', 'expire', 'exhaust') as ended,
+           j.attempt - j.release_count as spent, j.request_id as lost_request_id,
+           coalesce(m.status, j.status) as status,
+           coalesce(j.turn, extract(epoch from case when j.status = 'processing' then j.lease_until
+                                                    else j.run_at end - now()), 0)::float8 as wait,
+           j.kind, j.title::text, j.description, j.payload, j.attempt_limit, j.release_count, j.result,
+           j.run_at, j.created_at, j.finished_at, j.tags, j.expires_at, j.cancel_requested_at,
+           j.unique_key, j.callback_url, j.limit_key, j.tenant, j.progress, j.steps, w.trace_id,
+           coalesce(m.attempt, j.attempt) as attempt,
+           coalesce(m.started_at, j.started_at) as started_at,
+           coalesce(m.updated_at, j.updated_at) as updated_at,
+           coalesce(m.error, j.error) as error
+      from wanted w left join judged j using (id) left join moved m using (id)
+     order by case when j.suspect then j.attempt - j.release_count end nulls first, w.id;
+end
+$$;
+
+COMMENT ON FUNCTION public.claim_tasks(ids bigint[], message_ids text[], receive_counts integer[], trace_ids text[], token uuid, lease double precision, request_id text, alone boolean, grace double precision) IS 'Takes what a batch of messages asks for, and says how the rest stands. The caller removes double ids and makes one token for each claim; the same call again, after a lost reply, finds its own token and changes nothing. Rows are locked in id order, so that two batches never wait for each other. Suspects are set apart, the least suspicious first: they are to be claimed again, alone. What the limits of a kind hold back stays as it is, parked or promised; see hold_back.';
+
 CREATE FUNCTION public.create_tasks(key_id text, proof bytea, nonce bytea, items jsonb, request_key text, request_fingerprint bytea, attempts integer, grace double precision, ahead double precision, rate double precision, burst double precision, open_limit integer) RETURNS TABLE(refusal text, retry_after double precision, replayed boolean, created boolean, task public.tasks)
     LANGUAGE plpgsql
     AS $_$
@@ -630,6 +757,40 @@ CREATE TABLE public.rate_buckets (
 )
 WITH (fillfactor='50');
 
+CREATE TABLE public.schedules (
+    id bigint NOT NULL,
+    tenant text NOT NULL,
+    name text NOT NULL,
+    cron text NOT NULL,
+    time_zone text NOT NULL,
+    task jsonb NOT NULL,
+    missed text NOT NULL,
+    paused boolean NOT NULL,
+    next_at timestamp with time zone,
+    last_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone,
+    CONSTRAINT missed_is_known CHECK ((missed = ANY (ARRAY['skip'::text, 'catch_up'::text]))),
+    CONSTRAINT paused_has_no_next CHECK (((NOT paused) OR (next_at IS NULL)))
+);
+
+COMMENT ON COLUMN public.schedules.task IS 'What is made each time: the values that POST /tasks takes.';
+
+COMMENT ON COLUMN public.schedules.missed IS 'Whether a task is made for a time that was missed: skip or catch_up.';
+
+COMMENT ON COLUMN public.schedules.next_at IS 'When the next task is to be made; null while paused, and if the expression has no more times.';
+
+COMMENT ON COLUMN public.schedules.last_at IS 'The time that the newest task was made for.';
+
+ALTER TABLE public.schedules ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.schedules_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.schema_migrations (
     version integer NOT NULL,
     name text NOT NULL,
@@ -664,6 +825,12 @@ ALTER TABLE public.tasks
 ALTER TABLE ONLY public.rate_buckets
     ADD CONSTRAINT rate_buckets_pkey PRIMARY KEY (kind, limit_key);
 
+ALTER TABLE ONLY public.schedules
+    ADD CONSTRAINT schedule_has_a_name_of_its_own UNIQUE (tenant, name);
+
+ALTER TABLE ONLY public.schedules
+    ADD CONSTRAINT schedules_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (version);
 
@@ -674,6 +841,10 @@ ALTER TABLE ONLY public.tenant_allowances
     ADD CONSTRAINT tenant_allowances_pkey PRIMARY KEY (tenant);
 
 CREATE INDEX idempotency_keys_by_age ON public.idempotency_keys USING btree (created_at);
+
+CREATE INDEX schedules_due ON public.schedules USING btree (next_at);
+
+CREATE INDEX schedules_of_tenant ON public.schedules USING btree (tenant, created_at, id);
 
 CREATE INDEX tasks_by_kind ON public.tasks USING btree (tenant, kind, created_at, id);
 

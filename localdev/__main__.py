@@ -99,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--json", action="store_true", help="print events as JSON lines")
     up.add_argument("--zip", action="store_true", help="run the package of the stage dev")
     up.add_argument("--auth", action="store_true", help="ask every request for a key; make one")
-    commands.add_parser("keys", add_help=False, help="make, list and end keys")
+    commands.add_parser("keys", add_help=False, help="make, list and end keys; secrets of webhooks")
     commands.add_parser("package", add_help=False, help="make a stage's zip and template")
     commands.add_parser("deploy", add_help=False, help="deploy a stage to AWS")
     commands.add_parser("doctor", add_help=False, help="tell whether a stack is well")

@@ -1,4 +1,4 @@
-"""Makes, lists and ends keys: of the running stack, or of a deployed stage."""
+"""Makes, lists and ends keys, and tells webhooks' secrets: of the running stack, or of a stage."""
 
 # ruff: noqa: T201  (what a command prints is its answer)
 
@@ -40,7 +40,9 @@ def main(arguments: Sequence[str]) -> int:
         answer = ask_stage(options.stage, options.region, event)
     else:
         folder = options.data.resolve() if options.data else ROOT / state.DEFAULT_FOLDER
-        answer = ask_database(state.read(folder).environ["DATABASE_URL"], event)
+        environ = state.read(folder).environ
+        roots = environ.get("WEBHOOK_SECRETS", "")
+        answer = ask_database(environ["DATABASE_URL"], event, webhook_secrets=roots)
     print(json.dumps(answer, indent=2)) if options.json else _tell(options.action, answer)
     return 0
 
@@ -55,9 +57,9 @@ def key_for_a_day(database_url: str) -> str:
     return str(ask_database(database_url, asked | {"scopes": scopes})["text"])
 
 
-def ask_database(url: str, event: dict[str, Any]) -> dict[str, Any]:
+def ask_database(url: str, event: dict[str, Any], **settings: str) -> dict[str, Any]:
     """Do what ``event`` asks on this database and return the answer. Raises StackError."""
-    runtime = Runtime(Settings(database_url=url, database_patience=PATIENCE))
+    runtime = Runtime(Settings(database_url=url, database_patience=PATIENCE, **settings))
     with contextlib.closing(runtime.database):
         try:
             return runtime.admin.handle(event)
@@ -100,7 +102,7 @@ def _event(options: argparse.Namespace) -> dict[str, Any]:
         case "create":
             event = {"tenant": options.tenant, "name": options.name, "lifetime_days": options.days}
             event["scopes"] = [scope.strip() for scope in options.scopes.split(",")]
-        case "list":
+        case "list" | "webhook_secrets":
             event = {"tenant": options.tenant}
         case _:
             event = {"id": options.id}
@@ -108,6 +110,9 @@ def _event(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _tell(action: str, answer: dict[str, Any]) -> None:
+    if action == "webhook_secrets":
+        print("\n".join(answer["secrets"]))
+        return
     if action == "list":
         for key in answer["keys"]:
             print(_line(key))
@@ -149,4 +154,7 @@ def _parser() -> argparse.ArgumentParser:
     listing.add_argument("--tenant", help="of this tenant only")
     revoke = actions.add_parser("revoke", parents=[where], help="end a key at once")
     revoke.add_argument("id", help="the characters between tk_ and the next _")
+    told = "tell what a tenant's receivers check webhooks by: two secrets while they change"
+    secrets = actions.add_parser("webhook_secrets", parents=[where], help=told)
+    secrets.add_argument("--tenant", required=True, help="whose webhooks are checked")
     return parser

@@ -60,6 +60,7 @@ def settings(
         "AWS_ENDPOINT_URL_SQS": endpoint,
         "AWS_DEFAULT_REGION": region,
         "FILES": environ.get("FILES") or str(files or ""),
+        "WEBHOOK_SECRETS": environ.get("WEBHOOK_SECRETS", ""),
         **chosen,
         **_FIXED,
     }

@@ -126,6 +126,7 @@ TABLES = (
     "tenant_allowances",
     "kind_limits",
     "rate_buckets",
+    "schedules",
 )
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 class Asked:
     method: str
     path: str
+    #: Names in lower case; the values of one that came twice, with commas between them.
     headers: dict[str, str]
     body: bytes
 
@@ -53,7 +54,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        headers = {name.lower(): value for name, value in self.headers.items()}
+        named = self.headers.keys()
+        headers = {name.lower(): ", ".join(self.headers.get_all(name, ())) for name in named}
         receiver = self.server.receiver
         receiver.asked.append(Asked(self.command, self.path, headers, body))
         with contextlib.suppress(OSError):  # whoever asked may be gone

@@ -15,8 +15,8 @@ from chalicelib.post import Post
 from chalicelib.registry import Registry
 from chalicelib.service import TaskService, offer_of
 from chalicelib.settings import Settings
-from chalicelib.store import ClientStore, Store
-from chalicelib.sweeper import Sweeper
+from chalicelib.store import ClientStore, DueStore, Store
+from chalicelib.sweeper import Schedules, Sweeper
 from chalicelib.worker import Alarm, Bench, Invocation, Worker
 from tests.fakes import FakeQueue, Recorder
 
@@ -139,7 +139,9 @@ class World:
             client=_no_client,
         )
         self.worker = Worker(self.store, self.queue, bench, self.settings)
-        self.sweeper = Sweeper(self.store, self.queue, self.settings)
+        due = DueStore(self.query, self.settings)
+        schedules = Schedules(due, self.registry.attempts)
+        self.sweeper = Sweeper(self.store, self.queue, schedules, self.settings)
         self.clients = ClientStore(self.query, self.settings, ANYBODY)
         offer = offer_of(self.settings)
         self.service = TaskService(self.clients, post, self.registry, offer=offer)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol
 
 from typing_extensions import TypeVar
 
-from chalicelib.errors import TimedOut
+from chalicelib.errors import GiveUp, NotStorable, TimedOut
 from chalicelib.strict_json import encode
 
 if TYPE_CHECKING:
@@ -111,13 +111,14 @@ class Context(Generic[P]):
 
         An attempt that finds the step made does not call the function. Its value has to be JSON;
         it is returned as it will be found, lists for tuples. The function may still run twice, if
-        the worker dies between its end and the remembering. Raises as ``heartbeat`` does,
-        NotStorable for a value that is no JSON, and GiveUp when the steps together take more
-        than 256 KiB.
+        the worker dies between its end and the remembering. Raises as ``heartbeat`` does, and
+        GiveUp for a name or a value that cannot be stored, or when the steps together take more
+        than 256 KiB: another attempt would only call the function again.
         """
         if name not in self.powers.steps:
             self._in_time()
-            text = encode(function())
+            _kept(f"The name of the step {name!r}", name)
+            text = _kept(f"The value of the step {name!r}", function())
             self.powers.renew(step=(name, text))
         value: T = json.loads(json.dumps(self.powers.steps[name]))
         return value
@@ -152,3 +153,10 @@ class Context(Generic[P]):
     def _in_time(self) -> None:
         if self.remaining() <= 0:
             raise TimedOut
+
+
+def _kept(what: str, value: Any) -> str:
+    try:
+        return encode(value)
+    except NotStorable as error:
+        raise GiveUp(f"{what} {error}.") from None

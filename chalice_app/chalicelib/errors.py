@@ -10,6 +10,8 @@ ServiceError
 ├── Forbidden               the key does not allow this
 ├── TaskNotFound
 ├── KindNotFound
+├── ScheduleNotFound
+├── ScheduleRefused         the tenant cannot have this schedule
 ├── KeyNotFound
 ├── IllegalMove             the task's status does not allow it
 ├── TaskChanged             the task is no longer as the client saw it
@@ -103,6 +105,14 @@ class TaskNotFound(ServiceError):
 
 class KindNotFound(ServiceError):
     """There is no handler of this kind."""
+
+
+class ScheduleNotFound(ServiceError):
+    """There is no schedule with this id."""
+
+
+class ScheduleRefused(ServiceError):
+    """There cannot be this schedule beside the others."""
 
 
 class KeyNotFound(ServiceError):

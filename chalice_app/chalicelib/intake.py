@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 from pydantic_core import to_json
 
-from chalicelib.errors import OutboundRefused
+from chalicelib.errors import InvalidRequest, OutboundRefused
 from chalicelib.outbound import check_url
 from chalicelib.schemas import NewTask
 from chalicelib.schemas.bodies import read_body
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from chalicelib.outbound import Exempt
     from chalicelib.registry import Registry
+    from chalicelib.schemas import ScheduledTask
 
     Path = tuple[int | str, ...]
 
@@ -56,13 +57,16 @@ def check_offered(tasks: Sequence[NewTask], offer: Offer, *, one: bool) -> None:
     """
     broken = Broken()
     for number, new in enumerate(tasks):
-        path: Path = () if one else ("tasks", number)
-        if new.callback_url is not None:
-            place = pointer((*path, "callback_url"))
-            _check_callback(new.callback_url, offer.callbacks, place, broken)
-        if new.priority == "high" and not offer.high:
-            place = pointer((*path, "priority"))
-            broken.add(place, "cannot be high: PRIORITY_QUEUE is not on in this service")
+        _check_offered(new, offer, () if one else ("tasks", number), broken)
+    if broken:
+        raise broken.refusal()
+
+
+def check_scheduled(registry: Registry, task: ScheduledTask, offer: Offer) -> None:
+    """Raise an InvalidRequest that names all that POST /tasks would refuse of a schedule's task."""
+    broken = Broken()
+    _check_kind(registry, task.kind, task.payload, ("task",), broken)
+    _check_offered(task, offer, ("task",), broken)
     if broken:
         raise broken.refusal()
 
@@ -72,7 +76,7 @@ def taken(registry: Registry, values: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises what a request with them would be refused with: InvalidRequest.
     """
-    new = read_body(NewTask, to_json(values, inf_nan_mode="constants"))
+    new = read_body(NewTask, _json(values))
     check_new(registry, [new], one=True)
     return stored(registry, new)
 
@@ -83,6 +87,13 @@ def stored(registry: Registry, new: NewTask) -> dict[str, Any]:
     return new.columns() | ({} if attempts is None else {"attempt_limit": attempts})
 
 
+def _json(values: Mapping[str, Any]) -> bytes:
+    try:
+        return to_json(values, inf_nan_mode="constants")
+    except ValueError as error:
+        raise InvalidRequest(f"The task is not JSON ({error}).") from None
+
+
 def check_payload(registry: Registry, kind: str, payload: Any) -> None:
     """Raise InvalidRequest for a payload that does not fit the model of its kind."""
     broken = Broken()
@@ -91,7 +102,18 @@ def check_payload(registry: Registry, kind: str, payload: Any) -> None:
         raise broken.refusal()
 
 
-def _check_callback(url: str, exempt: Exempt | None, place: dict[str, str], broken: Broken) -> None:
+def _check_offered(task: NewTask | ScheduledTask, offer: Offer, path: Path, broken: Broken) -> None:
+    _check_callback(task.callback_url, offer.callbacks, pointer((*path, "callback_url")), broken)
+    if task.priority == "high" and not offer.high:
+        place = pointer((*path, "priority"))
+        broken.add(place, "cannot be high: PRIORITY_QUEUE is not on in this service")
+
+
+def _check_callback(
+    url: str | None, exempt: Exempt | None, place: dict[str, str], broken: Broken
+) -> None:
+    if url is None:
+        return
     if exempt is None:
         broken.add(place, "cannot be taken: no WEBHOOK_SECRETS are set in this service")
         return

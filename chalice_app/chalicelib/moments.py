@@ -16,3 +16,8 @@ def to_number(moment: datetime) -> int:
 def from_number(number: int) -> datetime:
     """Return the moment so many microseconds after the beginning of 1970, in UTC."""
     return _EPOCH + number * _MICROSECOND
+
+
+def to_text(moment: datetime) -> str:
+    """Return the moment as ISO 8601 has it, in UTC, to the second."""
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"

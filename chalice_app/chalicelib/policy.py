@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from chalicelib.errors import InvalidPolicy
+from chalicelib.errors import LONGEST_WAIT, InvalidPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,8 +53,11 @@ class Policy:
             raise InvalidPolicy(f"attempts is 1 to {MOST_ATTEMPTS}, not {self.attempts}.")
         if self.timeout is not None and not self.timeout > 0:
             raise InvalidPolicy(f"timeout is above 0 s, not {self.timeout}.")
-        if self.backoff and not 0 <= self.backoff.base <= self.backoff.longest:
-            raise InvalidPolicy("backoff: base is at least 0 s, and longest no shorter.")
+        if self.backoff and not 0 <= self.backoff.base <= self.backoff.longest <= LONGEST_WAIT:
+            raise InvalidPolicy(
+                "backoff: base is at least 0 s, and longest no shorter, and at most "
+                f"{LONGEST_WAIT} s."
+            )
 
 
 #: What the settings say, in everything.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from chalicelib.queue import Letter, TaskQueue
     from chalicelib.settings import Settings
-    from chalicelib.store import FollowUp, Found, Store
+    from chalicelib.store import Due, Found, Store
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class Post:
             else:
                 self._mark(error)
 
-    def send_near(self, found: Sequence[Found] | Sequence[FollowUp]) -> None:
+    def send_near(self, found: Sequence[Due]) -> None:
         """Send what is due before long, of tasks that were stored before."""
         self.send(self._near(found))
 
@@ -74,7 +74,7 @@ class Post:
             logger.warning("queue_depth_unknown", exc_info=error)
             return Depths(tasks=None, dead_letters=None)
 
-    def _near(self, found: Sequence[Found] | Sequence[FollowUp]) -> list[Letter]:
+    def _near(self, found: Sequence[Due]) -> list[Letter]:
         return [one.letter() for one in found if one.wait <= self._settings.send_ahead]
 
     def _fail(self, error: QueueUnavailable, kinds: dict[int, str]) -> None:

@@ -172,8 +172,8 @@ def test_a_transaction_that_stays_open_does_not_slow_claims_down(scene: Scene, h
 def test_old_code_works_on_while_a_newer_schema_is_put_under_it(scene: Scene) -> None:
     """Migrations only add: a column, an index, a table."""
     later = (
-        "alter table tasks add column priority integer not null default 0",
-        "create index tasks_by_priority on tasks (priority, id)",
+        "alter table tasks add column weight integer not null default 0",
+        "create index tasks_by_weight on tasks (weight, id)",
         "create table notes (task_id bigint references tasks (id) on delete cascade)",
         "insert into schema_migrations (version, name, checksum) values (99, '0099_x.sql', 'x')",
     )

@@ -146,9 +146,8 @@ def reachable_errors() -> set[type[errors.ServiceError]]:
 
 
 def test_every_code_of_a_failed_task_is_documented() -> None:
-    source = read("chalice_app/chalicelib/sql/queries.sql") + read(
-        "chalice_app/chalicelib/outcome.py"
-    )
+    source = read("docs/schema.sql") + read("chalice_app/chalicelib/sql/queries.sql")
+    source += read("chalice_app/chalicelib/outcome.py")
     codes = set(re.findall(r"""["']code["'](?::|,) ["'](\w+)["']""", source))
     codes |= set(re.findall(r'describe\("(\w+)"', source))
     assert {"exception", "timeout", "permanent", "crashed", "attempts_exhausted"} <= codes
@@ -162,7 +161,7 @@ def test_every_route_is_documented() -> None:
     readme = read("README.md") + read("docs/architecture.md")
     for path, methods in app.app.routes.items():
         for method in methods:
-            assert f"{method} {path.replace('{task_id}', '{id}')}" in readme
+            assert f"{method} {re.sub(r'{[a-z]+_id}', '{id}', path)}" in readme
 
 
 def test_every_test_that_the_fault_matrix_names_exists() -> None:

@@ -10,8 +10,11 @@ from chalicelib.schemas import (
     ListQuery,
     NewBatch,
     NewLimits,
+    NewSchedule,
     NewTask,
     RetryMany,
+    ScheduleChanges,
+    ScheduleQuery,
     StatsQuery,
     TaskChanges,
 )
@@ -32,6 +35,9 @@ GOOD: dict[type[Any] | None, Any] = {
     RetryMany: {},
     StatsQuery: b"",
     NewLimits: {"running": 5},
+    NewSchedule: {"name": "mine", "cron": "* * * * *", "task": {"title": "mine"}},
+    ScheduleChanges: {"paused": True},
+    ScheduleQuery: b"",
 }
 
 
@@ -64,6 +70,9 @@ class Route:
         takes = self.operation.takes
         assert takes in GOOD, f"tests/integration/routes.py needs a good {takes}"
         path = self.path.replace("{task_id}", str(task_id)).replace("{kind}", "default")
+        if "{schedule_id}" in path:
+            [row] = api.table.run("select coalesce(max(id), 1) as id from schedules")
+            path = path.replace("{schedule_id}", str(row["id"]))
         return api.call(self.method, path, GOOD[takes], Content_Type="application/json", **headers)
 
 

@@ -75,7 +75,7 @@ STRANGERS: dict[str, tuple[Callable[[Api], dict[str, str]], str]] = {
 
 def everything(api: Api) -> list[Any]:
     """Return all that a request may change."""
-    tables = ("tasks", "idempotency_keys", "tenant_allowances")
+    tables = ("tasks", "idempotency_keys", "tenant_allowances", "kind_limits", "schedules")
     rows = [api.table.run(f"select * from {table}") for table in tables]  # noqa: S608
     return [*rows, list(api.queue.stored)]
 
@@ -118,6 +118,11 @@ def test_a_key_with_the_scope_or_an_admins_is_let_in(keyed: Api, route: str, sco
     key = keyed.key("acme", wanted)
     # One of these fits whatever the route does.
     numbers = [keyed.table.arrange(status, tenant="acme") for status in ("pending", "failed")]
+    keyed.table.run(
+        "insert into schedules (tenant, name, cron, time_zone, task, missed, paused)"
+        " select 'acme', 'n' || n, '* * * * *', 'UTC', '{}', 'skip', true"
+        "   from generate_series(1, 2) as n"
+    )
     answers = [GUARDED[route].send(keyed, one, **bearer(key)).status_code for one in numbers]
     assert set(answers) <= {200, 201, 204, 409}
     assert set(answers) & {200, 201, 204}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ import pytest
 
 from chalicelib.access import ANYBODY
 from chalicelib.db import Database, Statement
-from chalicelib.errors import InvalidSettings, StoreRejected, StoreUnavailable
+from chalicelib.errors import GiveUp, InvalidSettings, StoreRejected, StoreUnavailable
 from chalicelib.store import ClientStore
 
 if TYPE_CHECKING:
@@ -196,6 +197,42 @@ def test_a_transaction_is_whole_or_nothing(database: Database, world: World) -> 
             {"id": number}
         ]
     assert world.table.status(number) == "failed"
+
+
+@pytest.mark.parametrize("committed", [True, False])
+def test_what_a_transaction_sets_in_its_session_is_not_found_by_the_next_statement(
+    database: Database, *, committed: bool
+) -> None:
+    with contextlib.suppress(KeyError), database.transaction() as transaction:
+        transaction.execute(
+            "set search_path to nowhere; select pg_advisory_lock(5); create temp table a (b int)"
+        )
+        if not committed:
+            raise KeyError
+    with database.transaction() as transaction:
+        [found] = transaction.execute(
+            """select to_regclass('tasks')::text as ours, to_regclass('a') as temporary,
+                      (select count(*) from pg_locks
+                        where locktype = 'advisory' and pid = pg_backend_pid()) as locks"""
+        )
+    assert found == {"ours": "tasks", "temporary": None, "locks": 0}
+
+
+@pytest.mark.parametrize("statement", ["commit", "rollback", "select 1; commit"])
+def test_a_transaction_that_is_ended_by_a_statement_in_it_goes_no_further(
+    database: Database, world: World, statement: str
+) -> None:
+    number = world.table.arrange("pending")
+
+    def end() -> None:
+        with database.transaction() as transaction:
+            with pytest.raises(GiveUp):
+                transaction.execute(statement)
+            transaction.query("fail_unqueued_task", id=number, message="away")
+
+    with pytest.raises(GiveUp, match="ends with the attempt"):
+        end()
+    assert world.table.status(number) == "pending"
 
 
 def test_a_lock_that_takes_too_long_is_unavailable_not_an_error_of_ours(

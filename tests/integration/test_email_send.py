@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import email
 import email.policy
+import socket
 import ssl
-from contextlib import ExitStack
+import threading
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -75,11 +77,11 @@ def mailbox() -> Iterator[Mailbox]:
         yield one
 
 
-def run(url: str, *, client: Any = None, **payload: Any) -> Any:
+def run(url: str, *, client: Any = None, given: Any = None, **payload: Any) -> Any:
     usual: dict[str, Any] = {"to": ["ada@example.org"], "subject": "Hello", "text": "Hi."}
     settings = Settings(email_url=url, email_from=FROM if url else "")
-    given: Any = {"settings": settings, "clients": {"sesv2": client}}
-    return testing.run("email.send", usual | payload, **given).result
+    all_given: Any = {"settings": settings, "clients": {"sesv2": client}} | (given or {})
+    return testing.run("email.send", usual | payload, **all_given).result
 
 
 def test_an_email_arrives_as_it_was_written(mailbox: Mailbox) -> None:
@@ -102,6 +104,24 @@ def test_an_email_arrives_as_it_was_written(mailbox: Mailbox) -> None:
     assert html is not None
     assert (text.get_content().strip(), html.get_content().strip()) == ("Text: ä", "<p>ä</p>")
     assert result == {"message_id": got["Message-ID"], "refused": {}}
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        "=?utf-8?q?Hello=0D=0ABcc:_eve=40example.org?=",
+        "=?utf-8?b?DQoNCkFub3RoZXIgdGV4dA==?=",
+        "=?utf-8?b?PT91dGYtOD9xPz0wRD0wQUJjYzp4Pz0=?=",
+        "Two\u2028lines",
+        "  Hello  ",
+    ],
+)
+def test_a_subject_is_one_header_whatever_it_holds(mailbox: Mailbox, subject: str) -> None:
+    run(mailbox.url, subject=subject)
+    [got] = mailbox.got
+    assert "Bcc" not in got
+    assert got.keys().count("Subject") == 1
+    assert got.get_content().strip() == "Hi."
 
 
 def test_a_second_copy_can_be_told_by_its_message_id(mailbox: Mailbox) -> None:
@@ -141,6 +161,32 @@ def test_a_server_that_is_away_is_asked_again() -> None:
         port = serve(stack, Mailbox())
     with pytest.raises(RetryLater, match="broke off"):
         run(f"smtp://127.0.0.1:{port}")
+
+
+@pytest.mark.parametrize("begun", [b"", b"220 here\r\n", b"220 here\r\n250-here\r\n"])
+def test_a_server_that_says_a_byte_at_a_time_is_cut_off_at_the_attempts_deadline(
+    begun: bytes,
+) -> None:
+    ended = threading.Event()
+
+    def trickle(listener: socket.socket) -> None:
+        near, _ = listener.accept()
+        with near, suppress(OSError):
+            near.sendall(begun)
+            while not ended.wait(0.02):
+                near.sendall(b"2")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = threading.Thread(target=trickle, args=(listener,))
+        server.start()
+        try:
+            with pytest.raises(RetryLater, match="The mail server"):
+                run(f"smtp://127.0.0.1:{listener.getsockname()[1]}", given={"seconds": 1.3})
+            server.join(30)  # what it says then meets nobody
+            assert not server.is_alive()
+        finally:
+            ended.set()
+            server.join()
 
 
 def test_a_password_is_never_said_in_the_clear(mailbox: Mailbox) -> None:

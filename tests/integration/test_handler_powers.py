@@ -90,6 +90,7 @@ def test_a_time_limit_that_no_invocation_has_room_for_is_refused() -> None:
         {"timeout": float("nan")},
         {"backoff": Backoff(base=-1, longest=5)},
         {"backoff": Backoff(base=6, longest=5)},
+        {"backoff": Backoff(base=6, longest=float("inf"))},
     ],
 )
 def test_a_policy_that_cannot_be_is_refused(policy: dict[str, Any]) -> None:
@@ -220,6 +221,36 @@ def test_a_step_whose_attempt_is_fenced_stops_and_is_not_kept(world: World) -> N
     assert world.table.row(number)["steps"] is None
 
 
+@pytest.mark.parametrize(
+    ("value", "why"), [(object(), "is not JSON"), ("x" * 300_000, "takes 300,002 bytes")]
+)
+def test_a_step_whose_value_cannot_be_kept_is_not_made_again(
+    world: World, value: object, why: str
+) -> None:
+    charges = []
+
+    def charge() -> object:
+        charges.append(1)
+        return value
+
+    world.registry.handler("steps")(lambda _task, context: context.step("charge", charge))
+    number = world.task(kind="steps")
+    world.deliver()
+    row = world.table.row(number)
+    assert (row["status"], len(charges)) == ("failed", 1)
+    assert row["error"]["message"].startswith(f"The value of the step 'charge' {why}")
+
+
+def test_a_step_whose_name_cannot_be_kept_is_not_made(world: World) -> None:
+    charges: list[int] = []
+    world.registry.handler("steps")(
+        lambda _task, context: context.step("a\0", lambda: charges.append(1))
+    )
+    number = world.task(kind="steps")
+    world.deliver()
+    assert (world.table.row(number)["error"]["code"], charges) == ("permanent", [])
+
+
 def test_steps_that_grow_too_large_are_a_permanent_failure_that_says_so(world: World) -> None:
     @world.registry.handler("steps")
     def steps(task: Task, context: Context) -> None:  # noqa: ARG001
@@ -282,7 +313,8 @@ def test_a_follow_up_that_a_request_would_be_refused_for_is_told_to_the_handler(
 
     @world.registry.handler("first")
     def first(task: Task, context: Context) -> None:  # noqa: ARG001
-        for wrong in ({"kind": "unheard"}, {"delay_seconds": -1}, {"colour": "red"}):
+        no_json = {"payload": {"a": object()}}
+        for wrong in ({"kind": "unheard"}, {"delay_seconds": -1}, {"colour": "red"}, no_json):
             with pytest.raises(InvalidRequest) as caught:
                 context.enqueue("a", **wrong)
             refused.append(str(caught.value))
@@ -291,7 +323,8 @@ def test_a_follow_up_that_a_request_would_be_refused_for_is_told_to_the_handler(
     world.deliver()
     assert world.table.status(number) == "completed"
     assert refused[0] == "#/kind is unknown; there are: default, first."
-    assert len(refused) == 3
+    assert refused[3].startswith("The task is not JSON")
+    assert len(refused) == 4
 
 
 def test_follow_ups_whose_message_is_refused_are_left_to_the_sweeper(world: World) -> None:

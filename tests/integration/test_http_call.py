@@ -95,6 +95,22 @@ def test_a_long_answer_is_cut_and_says_so(served: Receiver) -> None:
     assert (result["body"], result["cut"]) == ("1" * MAX_ANSWER, True)
 
 
+@pytest.mark.parametrize(
+    ("body", "kept", "cut"),
+    [
+        (b"\x01" * MAX_ANSWER, "\x01" * 33_333, True),
+        (b"\xff" * MAX_ANSWER, "\ufffd" * MAX_ANSWER, False),
+        (b'"' * MAX_ANSWER, '"' * MAX_ANSWER, False),
+    ],
+)
+def test_an_answer_that_grows_as_json_is_kept_as_far_as_there_is_room(
+    served: Receiver, body: bytes, kept: str, *, cut: bool
+) -> None:
+    served.script = answering(200, body)
+    result = run(served)
+    assert (result["body"], result["cut"]) == (kept, cut)
+
+
 @pytest.mark.parametrize("status", [301, 400, 404, 409, 422])
 def test_a_status_that_stays_ends_the_task(served: Receiver, status: int) -> None:
     served.script = answering(status, Location="/elsewhere")

@@ -19,6 +19,7 @@ import pytest
 
 import app as front_door
 from chalicelib.errors import ServiceError
+from chalicelib.outbound.signing import secrets_of
 from localdev import state
 from localdev.processes import ROOT
 from tests.fakes import FakeContext
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KEY = re.compile(r"tk_([a-z0-9]{16})_[A-Za-z0-9_-]{43}\n")
+ROOTS = ",".join(letter * 32 for letter in "ab")
 NEW = ("create", "--tenant", "acme", "--name", "billing")
 
 Command = subprocess.CompletedProcess[str]
@@ -94,7 +96,7 @@ def stack(tmp_path: Path, database_url: str) -> Iterator[Path]:
     folder = tmp_path / "data"
     state.prepare(folder)
     with state.locked(folder, "http://127.0.0.1:1"):
-        environ = {"DATABASE_URL": database_url}
+        environ = {"DATABASE_URL": database_url, "WEBHOOK_SECRETS": ROOTS}
         state.write(folder, state.Running(1, "http://127.0.0.1:1", environ, "psql"))
         yield folder
 
@@ -154,6 +156,28 @@ def test_json_is_the_whole_answer(command: Callable[..., Command]) -> None:
     assert answer["key"]["tenant"] == "acme"
     assert made.stderr == ""
     assert json.loads(command("list", "--json").stdout) == {"keys": [answer["key"]]}
+
+
+def test_the_secrets_of_a_tenants_webhooks_are_told_a_line_each(stack: Path) -> None:
+    where = ("webhook_secrets", "--tenant", "acme", "--data", str(stack))
+    assert run(*where).stdout.splitlines() == secrets_of("acme", ROOTS)
+    assert json.loads(run(*where, "--json").stdout) == {"secrets": secrets_of("acme", ROOTS)}
+
+
+def test_a_stage_is_asked_for_the_secrets_of_a_tenants_webhooks(
+    invoked: type[Lambda], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+
+    def admin(event: Any, context: Any) -> Any:  # noqa: ARG001
+        asked.append(event)
+        return {"secrets": ["whsec_new", "whsec_old"]}
+
+    monkeypatch.setattr(front_door, "admin", admin)
+    done = run("webhook_secrets", "--tenant", "acme", "--stage", "prod")
+    assert (done.returncode, done.stdout) == (0, "whsec_new\nwhsec_old\n")
+    assert asked == [{"action": "webhook_secrets", "tenant": "acme"}]
+    assert invoked.asked == ["/2015-03-31/functions/tasks-prod-admin/invocations"]
 
 
 @pytest.mark.parametrize(

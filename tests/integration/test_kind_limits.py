@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from chalicelib.db import Database
 from chalicelib.outcome import Completed
 from chalicelib.store import Settlement, Store
 from chalicelib.task import Status
-from tests.integration.test_claim import claim
+from tests.integration.test_claim import claim, message
 from tests.world import OTHER_TOKEN, returning
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from chalicelib.store import Standing
     from tests.world import World
 
+WAITS = "select pid from pg_stat_activity where wait_event_type = 'Lock'"
 LINE = "select id from tasks where held = 'parked' order by id"
 
 
@@ -53,6 +55,13 @@ def complete(world: World, *ids: int, token: str) -> None:
 
 def call(world: World, kinds: list[str] | None = None, most: int = 100) -> list[int]:
     return [letter.id for letter in world.store.call_parked(kinds, limit=most)]
+
+
+def until(happened: Callable[[], bool]) -> None:
+    end = time.monotonic() + 10
+    while not happened():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def later(world: World, seconds: float) -> None:
@@ -103,6 +112,12 @@ def test_a_place_that_is_free_again_calls_the_oldest_that_waits(world: World) ->
     assert call(world) == []
 
 
+def test_nothing_of_a_paused_kind_is_called(world: World) -> None:
+    limit(world, paused=True)
+    claim(world, *pending(world, 2))
+    assert call(world) == []
+
+
 def test_a_called_task_has_its_place_kept_from_others(world: World) -> None:
     limit(world, running=1)
     first, second = pending(world, 2)
@@ -136,6 +151,21 @@ def test_a_called_task_that_is_cancelled_gives_its_place_away(world: World) -> N
     assert call(world) == [first]
     world.clients.cancel_task(first)
     assert call(world) == [second]
+
+
+def test_of_two_claims_at_once_the_later_waits_and_finds_the_place_taken(world: World) -> None:
+    limit(world, running=1)
+    first, second = pending(world, 2)
+    found: list[Standing] = []
+    later_one = threading.Thread(target=lambda: found.extend(claim(world, second)))
+    with world.database.transaction(10) as transaction:
+        Store(transaction.query, world.settings).claim_tasks(
+            [message(first)], token=OTHER_TOKEN, lease=60, request_id="r"
+        )
+        later_one.start()
+        until(lambda: bool(found) or bool(world.table.run(WAITS)))
+    later_one.join()
+    assert holds(found) == ["parked"]
 
 
 def test_each_key_has_a_share_of_its_own(world: World) -> None:
@@ -329,8 +359,6 @@ class Line:
             self._ids.extend(ids)
 
     def work(self, store: Store, token: str) -> None:
-        from tests.integration.test_claim import message
-
         while some := self.take(3):
             standings = store.claim_tasks(
                 [message(number) for number in some], token=token, lease=60, request_id="r"
@@ -374,8 +402,6 @@ def test_many_workers_at_once_never_begin_more_attempts_than_the_rate_allows(wor
 
     def work(store: Store, token: str) -> None:
         while some := line.take(4):
-            from tests.integration.test_claim import message
-
             standings = store.claim_tasks(
                 [message(number) for number in some], token=token, lease=60, request_id="r"
             )

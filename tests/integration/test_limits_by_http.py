@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from chalicelib import access
+from chalicelib.errors import Forbidden
+from chalicelib.store import LimitStore
 from tests.fakes import FakeContext
 from tests.integration.api import Api, bearer, problem
 
@@ -96,6 +99,17 @@ def test_only_an_operator_may_see_and_set_limits(keyed: Api) -> None:
     assert keyed.table.run("select * from kind_limits") == []
     operator = bearer(keyed.key("acme", "admin"))
     assert act(keyed, "pause", **operator)["paused"]
+
+
+@pytest.mark.parametrize("scopes", [["tasks:read"], ["tasks:write"], ["tasks:read", "tasks:write"]])
+def test_the_statement_that_sets_limits_asks_for_an_operator_itself(
+    keyed: Api, scopes: list[str]
+) -> None:
+    caller = access.identify(f"Bearer {keyed.key('acme', *scopes)}")
+    store = LimitStore(keyed.runtime.database.query, keyed.runtime.settings, caller)
+    with pytest.raises(Forbidden):
+        store.write_limits("default", paused=True)
+    assert keyed.table.run("select * from kind_limits") == []
 
 
 def test_tasks_of_a_paused_kind_wait_and_go_on_when_it_is_resumed(api: Api) -> None:

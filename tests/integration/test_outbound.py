@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 import socket
 import ssl
 import threading
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chalicelib.errors import OutboundFailed, OutboundRefused
+from chalicelib.errors import OutboundFailed, OutboundRefused, TimedOut
 from chalicelib.outbound import Exempt
 from chalicelib.outbound.call import MAX_ANSWER, _trust, send
 from tests.integration.tls import make_authority, make_certificate
@@ -119,6 +120,50 @@ def test_a_host_proves_by_its_certificate_that_it_is_the_one_named(secured: Rece
     with pytest.raises(OutboundFailed, match="certificate"):
         ask(other, exempt=exempt, lookup=local)
     assert len(secured.asked) == before
+
+
+def test_a_name_server_that_hangs_is_not_waited_for(served: Receiver) -> None:
+    gone, waiting = threading.Event(), list[threading.Thread]()
+
+    def hang(host: str, port: int, **how: Any) -> list[Any]:
+        waiting.append(threading.current_thread())
+        gone.wait(10)
+        return local(host, port, **how)
+
+    served.script = answering(200)
+    exempt = Exempt.parse(HOST)
+    with pytest.raises(OutboundFailed, match=r"within 0\.2 s"):
+        ask(served.url(host=HOST), exempt=exempt, lookup=hang, timeout=0.2)
+    [given_up] = waiting
+    assert given_up.daemon  # so that no end of a process waits for it either
+    assert given_up.is_alive()
+    gone.set()
+    given_up.join()
+
+
+def test_a_handler_is_interrupted_while_it_waits_for_a_name_server() -> None:
+    gone = threading.Event()
+
+    def ring(_number: int, _frame: Any) -> None:
+        raise TimedOut(0.1)
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, 0.1)
+    try:
+        with pytest.raises(TimedOut):
+            ask(f"https://{HOST}/", lookup=lambda *_asked, **_how: gone.wait(10), timeout=10)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        gone.set()
+
+
+def test_a_name_that_no_server_knows_is_told_as_such() -> None:
+    def unknown(*_asked: Any, **_how: Any) -> Any:
+        raise socket.gaierror
+
+    with pytest.raises(OutboundFailed, match="name is not known"):
+        ask(f"https://{HOST}/", lookup=unknown)
 
 
 def test_an_answer_that_trickles_is_not_waited_for(served: Receiver) -> None:

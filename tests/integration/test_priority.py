@@ -181,6 +181,19 @@ def test_a_message_of_a_queue_that_was_switched_on_just_now_finds_its_own(pair: 
     assert (pair.world.table.status(number), pair.queue.depth()) == ("completed", 0)
 
 
+def test_a_schedules_task_may_be_of_high_priority(pair: Pair) -> None:
+    task = json.dumps({"title": "x", "kind": "default", "priority": "high"})
+    pair.world.table.run(
+        "insert into schedules (tenant, name, cron, time_zone, task, missed, paused, next_at)"
+        " values ('acme', 's', '0 0 1 1 *', 'UTC', %s, 'catch_up', false, now())",
+        [task],
+    )
+    pair.world.sweep()
+    [number] = pair.deliver("high")
+    row = pair.world.table.row(number)
+    assert (row["tenant"], row["priority"]) == ("acme", "high")
+
+
 def test_a_follow_up_may_be_of_high_priority(pair: Pair) -> None:
     def ask(task: Task, context: Context) -> None:  # noqa: ARG001
         context.enqueue("next", priority="high")
@@ -226,6 +239,11 @@ def test_what_one_queue_does_not_take_is_named_and_the_other_gets_its_own(pair: 
             "/tasks/batch",
             {"tasks": [{"title": "x", "priority": "normal"}, {"title": "x", "priority": "high"}]},
             "#/tasks/1/priority",
+        ),
+        (
+            "/schedules",
+            {"name": "s", "cron": "* * * * *", "task": {"title": "x", "priority": "high"}},
+            "#/task/priority",
         ),
     ],
 )

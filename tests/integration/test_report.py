@@ -110,6 +110,7 @@ def test_more_tasks_than_a_report_counts_are_told(
         ({"last_day": "2026-02-28"}, "before first_day"),
         ({"last_day": "2026-06-01"}, "92 days at most"),
         ({"last_day": "tomorrow"}, "valid date"),
+        ({"first_day": "9999-12-31", "last_day": "9999-12-31"}, "has no end"),
         ({"format": "xls"}, "'csv' or 'pdf'"),
         ({"target": "/report.csv"}, "slash"),
     ],

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 NOTHING = {
     "rescued": 0,
     "expired": 0,
+    "fired": 0,
     "called": 0,
     "sent": 0,
     "sent_again": 0,
@@ -121,7 +122,7 @@ def test_a_tick_stops_between_chunks_when_its_time_is_up(
     monkeypatch.setattr("chalicelib.sweeper.sweep.SEND_CHUNK", 2)
     for _ in range(5):
         world.table.arrange("pending", dispatch_after="-infinity")
-    times = iter([50.0] * 5 + [4.0])  # rescue, expiry, calling, two chunks, and no more
+    times = iter([50.0] * 6 + [4.0])  # rescue, expiry, schedules, calling, two chunks
     done = world.sweeper.sweep(lambda: next(times, 4.0))
     assert done == NOTHING | {"sent": 4}
 

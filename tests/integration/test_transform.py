@@ -15,9 +15,10 @@ from pydantic import ValidationError
 
 from chalicelib.errors import GiveUp, Stopped
 from chalicelib.files import files_of
-from chalicelib.handlers import data_transform, registry
+from chalicelib.handlers import registry
+from chalicelib.handlers.data_transform import Pace
 from chalicelib.settings import Settings
-from chalicelib.tables import MAX_GROUPS
+from chalicelib.tables import MAX_GROUPS, steps
 from localdev.testing import Given, run
 from tests import s3
 from tests.tree import ROOT
@@ -183,6 +184,8 @@ def test_a_mark_of_utf8_and_quoted_lines_are_read(here: Given) -> None:
         ("a.csv", b"a\n\xff\n", "it is not UTF-8"),
         ("a.csv", b"\xff\n", "The first line cannot be read: it is not UTF-8"),
         ("a.csv", "a\n" + "x" * 1_100_000, "more than 1,048,576 characters|it is not CSV"),
+        ("a.csv", 'a\n"x' + '\n","' * 300_000, "Row 1 cannot be read: it has more than 1,048,576 "),
+        ("a.csv", '"x' + '\n","' * 300_000, "The first line cannot be read: it has more than 1,"),
         ("a.csv.gz", b"no gzip", "no gzip file"),
         ("a.csv.gz", gzip.compress(b"a\n" + b"1\n" * 9999)[:-9], "no whole gzip file"),
         ("a.jsonl", "{}\n[]\n", "Row 2 cannot be read: it is no JSON object"),
@@ -205,6 +208,17 @@ def test_a_file_that_is_not_what_it_should_be_ends_the_task_and_leaves_no_target
 
 
 @pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("a.csv", "a\n" + f'"{"x" * 50_000}\n{"x" * 50_000}"\n' * 12),
+        ("a.jsonl", f'{{"a": "{"x" * 100_000}"}}\n' * 12),
+    ],
+)
+def test_rows_are_bounded_each_and_not_together(here: Given, name: str, data: str) -> None:
+    assert changed(here, data, {"map": {"a": "len(a)"}}, source=name).count("\n") in {12, 13}
+
+
+@pytest.mark.parametrize(
     ("step", "why"),
     [
         ({"select": ["x"]}, "Step 1: there is no column 'x'"),
@@ -219,6 +233,24 @@ def test_a_file_that_is_not_what_it_should_be_ends_the_task_and_leaves_no_target
 def test_a_step_that_does_not_fit_the_file_is_named(here: Given, step: Any, why: str) -> None:
     with pytest.raises(GiveUp, match=why):
         changed(here, SALES, step)
+
+
+def test_groups_that_would_take_too_much_memory_are_told(
+    here: Given, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steps, "MAX_GROUPS_MEMORY", 1024 * 1024)
+    by = {"by": ["a"], "aggregate": {"n": {"function": "count"}}}
+    few = "".join(f'{{"a": "{n % 2}{"x" * 100_000}"}}\n' for n in range(20))
+    assert changed(here, few, by, source="a.jsonl").count("\n") == 3
+    many = "".join(f'{{"a": "{n}{"x" * 100_000}"}}\n' for n in range(20))
+    with pytest.raises(GiveUp, match="more than 1 MiB of memory"):
+        changed(here, many, by, source="a.jsonl")
+
+
+def test_numbers_that_are_gathered_are_no_larger_than_those_computed_with(here: Given) -> None:
+    step = {"aggregate": {"n": {"function": "max", "of": "a"}}}
+    with pytest.raises(GiveUp, match="Step 1: the number is too large"):
+        changed(here, f'{{"a": 1{"0" * 400}}}\n', step, source="a.jsonl")
 
 
 def test_too_many_groups_are_told(here: Given) -> None:
@@ -259,9 +291,25 @@ def test_a_task_that_is_stopped_leaves_nothing(here: Given) -> None:
 
 
 def test_a_file_that_will_take_too_long_is_told_early() -> None:
-    data_transform.hold(done=50, size=100, spent=10, limit=20)
+    pace = Pace(size=1000, limit=20)
+    pace.look(done=30, spent=3)
     with pytest.raises(GiveUp, match=r"about 100 s, and an attempt has 20 s.*WORKER_TIMEOUT"):
-        data_transform.hold(done=10, size=100, spent=10, limit=20)
+        pace.look(done=60, spent=6)
+
+
+def test_a_file_whose_beginning_was_slow_is_not_given_up() -> None:
+    pace = Pace(size=1000, limit=20)
+    pace.look(done=1, spent=3)  # a thousandth, at which it would take 3000 s
+    pace.look(done=300, spent=6)
+    pace.look(done=301, spent=9)  # slow again
+    pace.look(done=600, spent=12)
+
+
+def test_a_file_that_is_a_little_late_is_left_to_the_end_of_its_time() -> None:
+    pace = Pace(size=1000, limit=20)
+    pace.look(done=125, spent=3)
+    pace.look(done=250, spent=6)  # 24 s
+    pace.look(done=375, spent=9)
 
 
 PROGRAM = """

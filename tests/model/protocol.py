@@ -31,6 +31,7 @@ class Luck(NamedTuple):
     failed_sends: int = 0
     lost_queues: int = 0
     releases: int = 0
+    full: int = 0
     cancels: int = 0
     retries: int = 0
     deletes: int = 0
@@ -171,8 +172,8 @@ class Protocol:
     def _mark_unsent(self, state: State, who: str) -> Iterator[Move[State]]:
         row = state.row
         then: dict[str, Any] = {who: AFTERWARDS[who]}
-        if row is not None and row.status in WAITING:
-            row = row._replace(unsent=True)
+        if row is not None:
+            row = rows.mark_unsent(row)
         yield self.step(state, f"{who}: mark_unsent", row=row, **then)
         if luck := self.spend(state, "lost_replies"):
             name = f"{who}: mark_unsent does not reach the database"
@@ -214,6 +215,10 @@ class Protocol:
             yield from self._send(state, "sweeper")
         elif state.sweeper == "refused":
             yield from self._mark_unsent(state, "sweeper")
+        elif row is not None and row.parked:
+            if self.design.parked_are_called:
+                called = rows.call_parked(row)
+                yield self.step(state, "sweeper: call_parked", row=called, sweeper="send")
         elif row is not None and row.status in WAITING:
             depth = self.depth(state)
             if depth < self.setting.messages and (row.unsent or not depth):

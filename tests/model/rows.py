@@ -25,6 +25,8 @@ class Design:
     suspects_are_released_once: bool = True
     last_receive_is_given_up: bool = True
     has_sweeper: bool = True
+    #: Somebody calls what is parked, once there is room for it.
+    parked_are_called: bool = True
     #: "outbox", "mark failed" (commit, send, fail the task if sending failed) or "send first".
     create: str = "outbox"
     #: With ENQUEUE_FAILURE=fail, a task that nobody has begun fails when it cannot be sent.
@@ -37,7 +39,8 @@ class Row(NamedTuple):
     """One task, as far as the protocol looks at it; times are only past or not.
 
     ``due``: run_at is reached. ``unsent``: dispatch_after is -infinity. ``shared``: claimed with
-    others. ``spare`` is nobody's column: the attempts that the task may still lose.
+    others. ``parked``: there is no room for it, and dispatch_after is infinity. ``spare`` is
+    nobody's column: the attempts that the task may still lose.
     """
 
     status: str = "pending"
@@ -49,12 +52,14 @@ class Row(NamedTuple):
     cancel: bool = False
     shared: bool = False
     suspect: bool = False
+    parked: bool = False
     spare: int = 1
 
 
 def ended(row: Row, status: str) -> Row:
     """Leave processing or waiting for a final status."""
-    return row._replace(status=status, live=False, due=True, unsent=False, shared=False)
+    row = row._replace(status=status, live=False, due=True, unsent=False, shared=False)
+    return row._replace(parked=False)
 
 
 def _given_back(design: Design, row: Row) -> Row:
@@ -118,7 +123,25 @@ def _begun(row: Row, *, shared: bool) -> Row:
         due=True,
         unsent=False,
         shared=shared,
+        parked=False,
     )
+
+
+def park(row: Row) -> Row:
+    """Hold back a task that a claim would take: there is no room for it."""
+    if row.status == "processing":
+        row = _counted(row)._replace(status="retrying")
+    return row._replace(live=False, unsent=False, parked=True)
+
+
+def call_parked(row: Row) -> Row:
+    """Let a parked task be sent."""
+    return row._replace(parked=False)
+
+
+def mark_unsent(row: Row) -> Row:
+    """Note that a waiting task has no message; a parked one is to have none."""
+    return row._replace(unsent=True) if row.status in WAITING and not row.parked else row
 
 
 def may_settle(design: Design, row: Row, *, mine: bool, attempt: int) -> bool:

@@ -19,6 +19,13 @@ SETTINGS = {
     ),
     "crashes and the loss of the whole queue": Setting(luck=Luck(crashes=1, lost_queues=1)),
     "crashes and releases": Setting(luck=Luck(crashes=1, releases=1), attempts=1),
+    "no room, crashes and failed sends": Setting(
+        luck=Luck(full=1, crashes=1, failed_sends=1), attempts=1
+    ),
+    "no room and doubled messages": Setting(luck=Luck(full=2, duplicates=1), attempts=1),
+    "no room, the loss of the whole queue and what clients wish": Setting(
+        luck=Luck(full=1, lost_queues=1, cancels=1, retries=1), attempts=1, handler_fails=False
+    ),
     "crashes in company": Setting(luck=Luck(), company=True, handler_fails=False),
     "everything that clients wish": Setting(
         luck=Luck(cancels=1, retries=1, deletes=1, expiries=1), attempts=1
@@ -86,6 +93,9 @@ WEAKER = {
         Design(suspects_are_alone=False, suspects_are_released_once=False),
         Setting(luck=Luck(), company=True),
         rules.RELEASED_AGAIN,
+    ),
+    "nobody calls what is parked": Weaker(
+        Design(parked_are_called=False), Setting(luck=Luck(full=1)), None
     ),
     "a release does not raise the limit": Weaker(
         Design(release_raises_limit=False),

@@ -133,6 +133,7 @@ def _claim(model: Protocol, state: State, worker: Worker) -> Iterator[Move[State
         match verdict:
             case "claim":
                 yield from _claimed(model, state, worker, after, name)
+                yield from _parked(model, state, worker, row)
             case "mine":
                 new = worker._replace(doing="run", attempt=row.attempt)
                 yield model.step(state, name, row=row, workers=_becomes(state, worker, new))
@@ -157,6 +158,14 @@ def _claimed(
         yield model.step(
             state, f"{name}, the reply is lost", row=after, chance=True, workers=unheard, luck=luck
         )
+
+
+def _parked(model: Protocol, state: State, worker: Worker, row: Row) -> Iterator[Move[State]]:
+    if luck := model.spend(state, "full"):
+        held = state._replace(workers=forgotten(state.workers), luck=luck)
+        worker = worker._replace(token=False)
+        name = "worker: claim_tasks finds no room and parks the task"
+        yield _decide(model, held, worker, rows.park(row), name, gone=True)
 
 
 def _settle(model: Protocol, state: State, worker: Worker, outcome: str) -> Iterator[Move[State]]:
@@ -216,8 +225,8 @@ def _decide(
 def _mark(model: Protocol, state: State, worker: Worker) -> Iterator[Move[State]]:
     row = state.row
     new = _becomes(state, worker, worker._replace(doing="delete"))
-    if row is not None and row.status in WAITING:
-        row = row._replace(unsent=True)
+    if row is not None:
+        row = rows.mark_unsent(row)
     yield model.step(state, "worker: mark_unsent", row=row, workers=new)
     if luck := model.spend(state, "lost_replies"):
         name = "worker: mark_unsent does not reach the database"

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from tests.integration import test_access as access
 from tests.integration import test_keys as keys
 from tests.integration import test_limits as limits
+from tests.integration import test_limits_by_http as by_http
 from tests.integration import test_report as report
+from tests.integration import test_schedules as schedules
 from tests.integration import test_stats as stats
 from tests.integration import test_tenants as tenants
 from tests.mutants.mutants import Mutant
@@ -33,9 +35,32 @@ CLIENTS = {
     "retry_task": "POST /tasks/{task_id}/retry",
     "retry_tasks": "POST /tasks/retry",
     "delete_task": "DELETE /tasks/{task_id}",
+    "read_limits": "GET /kinds/{kind}/limits",
+    "write_limits": "PUT /kinds/{kind}/limits",
+    "read_time": "POST /schedules",
+    "insert_schedule": "POST /schedules",
+    "get_schedule": "GET /schedules/{schedule_id}",
+    "list_schedules": "GET /schedules",
+    "update_schedule": "PATCH /schedules/{schedule_id}",
+    "delete_schedule": "DELETE /schedules/{schedule_id}",
 }
-SCOPED = {"admit_caller", "get_task"}
-READS = {"admit_caller", "get_task", "get_attempts", "list_tasks", "read_stats"}
+#: What only admits shows no task; kinds are every tenant's.
+TENANTLESS = {"admit_caller", "read_limits", "write_limits", "read_time"}
+#: What no route asks before another statement has refused, with a test that asks it by itself.
+BEHIND: dict[str, Callable[..., Any]] = {
+    "write_limits": partial(
+        by_http.test_the_statement_that_sets_limits_asks_for_an_operator_itself,
+        scopes=["tasks:write"],
+    ),
+    "read_time": schedules.test_the_time_is_told_to_who_may_write,
+    "insert_schedule": schedules.test_a_statement_that_makes_a_schedule_asks_for_the_scope_itself,
+    "update_schedule": schedules.test_a_statement_that_changes_one_asks_for_the_scope_itself,
+}
+SCOPED = {"admit_caller", "get_task", "get_schedule"}
+READS = {"admit_caller", "get_task", "get_attempts", "list_tasks", "read_stats"} | {
+    "get_schedule",
+    "list_schedules",
+}
 
 
 def _stranger(route: str, who: str) -> Callable[..., Any]:
@@ -64,12 +89,15 @@ def _refusals() -> dict[str, Mutant]:
             "select tenant, refusal from admit(",
             "select tenant, null::text as refusal from admit(",
             UNPROVED,
-            _stranger(route, "a revoked key"),
+            BEHIND.get(statement, _stranger(route, "a revoked key")),
         )
         right, wrong = ("read", "write") if statement in READS else ("write", "read")
         asked = "%(scope)s" if statement in SCOPED else f"'tasks:{right}'"
+        if statement in {"read_limits", "write_limits"}:
+            asked, wrong = "'admin'", "write"
+        killer = BEHIND.get(statement, _scopeless(route))
         found[f"{statement} asks for another scope"] = Mutant(
-            statement, asked, f"'tasks:{wrong}'", SCOPELESS, _scopeless(route)
+            statement, asked, f"'tasks:{wrong}'", SCOPELESS, killer
         )
     return found
 
@@ -82,7 +110,29 @@ RETRIES_OWN = partial(tenants.test_many_are_retried_of_the_tenants_own_alone, qu
 NOT_HINDERED = tenants.test_a_unique_key_of_another_tenant_hinders_no_retry
 JOINED, CROSSED = "from tasks t join caller using (tenant)", "from tasks t cross join caller"
 
+OWN_SCHEDULES = schedules.test_schedules_of_another_tenant_are_as_if_they_were_not
 TENANTS = {
+    "a schedule of any tenant is shown": _foreign(
+        "get_schedule", "and s.tenant = caller.tenant", "", OWN_SCHEDULES
+    ),
+    "schedules of all tenants are listed": _foreign(
+        "list_schedules", "s.tenant = caller.tenant and", "", OWN_SCHEDULES
+    ),
+    "a schedule of any tenant is changed": _foreign(
+        "update_schedule",
+        "from schedules s join caller using (tenant)",
+        "from schedules s cross join caller",
+        OWN_SCHEDULES,
+    ),
+    "a schedule of any tenant is deleted": _foreign(
+        "delete_schedule", "s.tenant = caller.tenant and", "", OWN_SCHEDULES
+    ),
+    "a schedule is made for anybody": _foreign(
+        "insert_schedule",
+        "select caller.tenant, %(name)s",
+        "select 'somebody', %(name)s",
+        schedules.test_the_tasks_of_a_schedule_are_its_tenants,
+    ),
     "a task of any tenant is shown": _foreign(
         "get_task", "and t.tenant = caller.tenant", "", _hidden("get_task", "pending")
     ),

@@ -71,7 +71,7 @@ CLAIM = {
     ),
     "a claim does not know its own token": Mutant(
         "claim_tasks",
-        "lease_token = %(token)s::uuid then 'mine'",
+        "lease_token = token then 'mine'",
         "lease_token is null then 'mine'",
         "a lost reply costs an attempt",
         claiming.test_the_same_claim_again_finds_its_own_token_and_changes_nothing,
@@ -113,8 +113,8 @@ CLAIM = {
     ),
     "a claim that fails a task leaves the old token": Mutant(
         "claim_tasks",
-        "%(token)s::uuid end,\n           lease_until",
-        "%(token)s::uuid else t.lease_token end,\n           lease_until",
+        "token end,\n               lease_until",
+        "token else t.lease_token end,\n               lease_until",
         "a worker that was given up is not told so",
         settling.test_a_worker_whose_task_was_failed_by_another_claim_is_fenced,
     ),
@@ -141,8 +141,8 @@ CLAIM = {
     ),
     "suspects are claimed with others": Mutant(
         "claim_tasks",
-        "when suspect and not %(alone)s then 'apart'",
-        "when suspect and %(alone)s is null then 'apart'",
+        "when suspect and not alone then 'apart'",
+        "when suspect and alone is null then 'apart'",
         "a poison takes its neighbours with it again",
         suspects.test_suspects_of_one_batch_are_claimed_one_by_one,
     ),

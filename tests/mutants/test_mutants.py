@@ -14,7 +14,8 @@ import pytest
 from chalicelib.db import database
 from chalicelib.db.statements import SQL, named_statements
 from chalicelib.errors import StoreUnavailable
-from tests.mutants.access import ACCESS, CLIENTS, FOREIGN, SCOPELESS, UNPROVED
+from tests.mutants.access import ACCESS, CLIENTS, FOREIGN, SCOPELESS, TENANTLESS, UNPROVED
+from tests.mutants.kinds import KINDS
 from tests.mutants.mutants import MUTANTS as PROTOCOL
 from tests.mutants.mutants import Mutant
 from tests.world import Table
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.mutants
 
-MUTANTS = PROTOCOL | ACCESS
+MUTANTS = PROTOCOL | ACCESS | KINDS
 
 
 MIGRATIONS = sorted((SQL / "migrations").glob("*.sql"))
@@ -127,8 +128,7 @@ def test_every_statement_of_clients_is_broken_in_its_tenant_its_refusal_and_its_
     assert keyed == CLIENTS.keys()
     rules = {FOREIGN, UNPROVED, SCOPELESS}
     for name in (keyed - {"insert_tasks"}) | {"create_tasks"}:
-        # What only admits shows no task.
-        kept = rules - {FOREIGN} if name == "admit_caller" else rules
+        kept = rules - {FOREIGN} if name in TENANTLESS else rules
         assert {one.why for one in ACCESS.values() if one.statement == name} >= kept, name
 
 

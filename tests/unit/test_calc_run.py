@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from chalicelib.errors import GiveUp
-from chalicelib.handlers import registry
+from chalicelib.handlers import calc_run, registry
 from localdev.testing import run
 
 COLUMNS = {"price": [10, 20.5, None], "quantity": [2, 4, 1]}
@@ -105,3 +105,21 @@ def test_results_that_cannot_be_added_up_are_told() -> None:
 def test_a_long_calculation_renews_its_lease() -> None:
     asked = {"columns": {"a": [1] * 25_000}, "expressions": {"x": "a"}, "aggregates_only": True}
     assert run("calc.run", asked).heartbeats == 2
+
+
+def test_percentiles_that_are_close_together_are_told_apart() -> None:
+    asked = {"columns": {"a": [0, 1]}, "expressions": {"b": "a"}, "percentiles": [99.9999999, 100]}
+    found = run("calc.run", asked).result["aggregates"]["b"]["percentiles"]
+    assert found == {"99.9999999": pytest.approx(0.999999999), "100": 1}
+
+
+def test_results_that_would_take_too_much_memory_end_the_task(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(calc_run, "MOST_MEMORY", 1024 * 1024)
+    long, longer = '"' + "x" * 900 + '"', "+".join(["long"] * 10)
+    asked = {"columns": {"a": [1] * 110}, "expressions": {"long": long, "longer": longer}}
+    enough = run("calc.run", asked | {"columns": {"a": [1] * 50}, "aggregates_only": True})
+    assert enough.result["rows"] == 50
+    with pytest.raises(GiveUp, match="more than 1 MiB of memory"):
+        assert run("calc.run", asked | {"aggregates_only": True}).result

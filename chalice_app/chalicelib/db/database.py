@@ -9,11 +9,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from psycopg2 import errors as pg
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 
 from chalicelib.db.address import Address
 from chalicelib.db.connection import Overdue, connect, is_quiet
 from chalicelib.db.statements import named_statements
-from chalicelib.errors import InvalidSettings, StoreRejected, StoreUnavailable
+from chalicelib.errors import GiveUp, InvalidSettings, StoreRejected, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -39,6 +40,14 @@ _PASSING = (
 _UNDONE = frozenset({"40P01", "40001", "55P03", "23505"})
 
 
+#: What a session keeps beyond a transaction, and the next user of the connection is not to find.
+#: Source: PostgreSQL, "DISCARD", but for the plans, which are dear and nobody's.
+_CLEAN = (
+    "set session authorization default; reset all; close all; unlisten *; "
+    "select pg_advisory_unlock_all(); discard temp; discard sequences"
+)
+
+
 class Transaction:
     """Statements that become true together; see Database.transaction."""
 
@@ -46,19 +55,32 @@ class Transaction:
         """Take a cursor in a transaction, and the statements that have a name."""
         self._cursor = cursor
         self._statements = statements
+        self._foreign = False
 
     def query(self, name: str, /, **arguments: Any) -> Rows:
-        """Run one named statement and return its rows."""
+        """Run one named statement and return its rows. Raises GiveUp as ``execute`` does."""
+        self._check()
         self._cursor.execute(self._statements[name].sql, arguments)
         return _rows(self._cursor)
 
     def execute(self, sql: str, /, **arguments: Any) -> Rows:
         """Run a statement and return its rows; ``%(name)s`` stands for the argument ``name``.
 
-        Without arguments it may be a script, and a % is a %.
+        Without arguments it may be a script, and a % is a %. Raises GiveUp if it has ended the
+        transaction.
         """
+        self._foreign = True
         self._cursor.execute(sql, arguments or None)
+        self._check()
         return _rows(self._cursor)
+
+    def end(self, how: str) -> None:
+        """Commit or roll back, and clean the session of what foreign statements left in it."""
+        self._cursor.execute(f"{how}; {_CLEAN}" if self._foreign else how)
+
+    def _check(self) -> None:
+        if self._cursor.connection.info.transaction_status == TRANSACTION_STATUS_IDLE:
+            raise GiveUp("The transaction ends with the attempt, and not by a statement in it.")
 
 
 class Database:
@@ -112,12 +134,13 @@ class Database:
             connection.cursor() as cursor,
         ):
             cursor.execute("begin")
+            transaction = Transaction(cursor, self._statements)
             try:
-                yield Transaction(cursor, self._statements)
+                yield transaction
             except BaseException:
-                cursor.execute("rollback")
+                transaction.end("rollback")
                 raise
-            cursor.execute("commit")
+            transaction.end("commit")
 
     def close(self) -> None:
         """Close the connections that nobody is using."""

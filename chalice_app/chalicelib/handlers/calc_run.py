@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import graphlib
 import math
+from sys import getsizeof
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 #: How often a long calculation renews its lease, in values.
 _BREATH = 10_000
+#: The memory that results may take, and what each takes besides itself, in bytes.
+MOST_MEMORY = 256 * 1024 * 1024
+_SLOT = 64
 
 
 Cell = float | int | bool | str | None
@@ -83,9 +87,9 @@ class Calculation(BaseModel):
 def calculate(task: Task, context: Context[Calculation]) -> dict[str, Any]:
     """Return the results by expression, in the order of the rows, and their aggregates."""
     asked = context.payload
-    rows = asked.table()
+    rows, room = asked.table(), _Room()
     results = {
-        name: _column(name, compile_expression(asked.expressions[name]), rows, context)
+        name: _column(name, compile_expression(asked.expressions[name]), rows, room, context)
         for name in asked.order()
     }
     aggregates = {name: _aggregated(found, asked.percentiles) for name, found in results.items()}
@@ -93,8 +97,27 @@ def calculate(task: Task, context: Context[Calculation]) -> dict[str, Any]:
     return told if asked.aggregates_only else {**told, "results": results}
 
 
+class _Room:
+    """What results may still take, however many and however long a small payload makes them."""
+
+    def __init__(self) -> None:
+        self._left = MOST_MEMORY
+
+    def take(self, value: Any) -> None:
+        self._left -= getsizeof(value) + _SLOT
+        if self._left < 0:
+            raise GiveUp(
+                f"The results take more than {MOST_MEMORY // 2**20} MiB of memory; compute fewer "
+                "at a time, or put the rows into a file and use data.transform."
+            )
+
+
 def _column(
-    name: str, expression: Expression, rows: list[dict[str, Any]], context: Context[Calculation]
+    name: str,
+    expression: Expression,
+    rows: list[dict[str, Any]],
+    room: _Room,
+    context: Context[Calculation],
 ) -> list[Any]:
     found = []
     for number, row in enumerate(rows):
@@ -104,6 +127,7 @@ def _column(
             row[name] = expression(row)
         except BadExpression as error:
             raise GiveUp(f"Expression {name!r}, row {number + 1}: {error}") from None
+        room.take(row[name])
         found.append(row[name])
     return found
 
@@ -120,7 +144,7 @@ def _aggregated(values: Sequence[Any], percentiles: Sequence[float]) -> dict[str
             "min": numbers[0],
             "max": numbers[-1],
             "stdev": _deviation(numbers),
-            "percentiles": {f"{one:g}": _percentile(numbers, one) for one in percentiles},
+            "percentiles": {f"{one:.15g}": _percentile(numbers, one) for one in percentiles},
         }
     except OverflowError:
         raise GiveUp("The results are too large to be added up.") from None

@@ -84,22 +84,41 @@ def _watched(
     source: Source, counted: Reading, size: int, context: Context[Transformation]
 ) -> Iterator[dict[str, Any]]:
     begun = told = time.monotonic()
-    limit = context.remaining()
+    pace = Pace(size, context.remaining())
     for number, row in enumerate(source):
         if not number % _STRIDE and time.monotonic() - told > _PAUSE:
             told = time.monotonic()
-            hold(counted.count, size, told - begun, limit)
+            pace.look(counted.count, told - begun)
             context.progress(min(99.0, 100 * counted.count / max(1, size)))
         yield row
 
 
-def hold(done: int, size: int, spent: float, limit: float) -> None:
-    """Raise GiveUp if a file of ``size`` bytes, ``done`` in ``spent`` s, will not end in time."""
-    # Another attempt would come as far, so it is said early; a little late is left to the end.
-    whole = spent * size / max(1, done)
-    if whole > 1.25 * limit:
-        raise GiveUp(
-            f"The file would take about {whole:,.0f} s, and an attempt has {limit:,.0f} s: after "
-            f"{spent:,.0f} s {done:,} of {size:,} bytes were done. Split the file, or raise "
-            "WORKER_TIMEOUT."
-        )
+class Pace:
+    """Tells early when a file will not end in time; another attempt would come as far.
+
+    What was slow so far may go faster from now on, as after a beginning that had to wait. So the
+    rest counts as if it went as fast as the fastest stretch, and one stretch alone says nothing.
+    """
+
+    def __init__(self, size: int, limit: float) -> None:
+        """Take the file's size in bytes and the seconds that an attempt has."""
+        self._size = size
+        self._limit = limit
+        self._looks = 0
+        self._done, self._spent = 0, 0.0
+        self._best = 0.0
+
+    def look(self, done: int, spent: float) -> None:
+        """Take the bytes that were done in so many seconds; raises GiveUp."""
+        stretch = (done - self._done) / max(spent - self._spent, 0.001)
+        self._best = max(self._best, stretch)
+        self._done, self._spent = done, spent
+        self._looks += 1
+        whole = spent + (self._size - done) / max(self._best, 1.0)
+        # A little late is left to the end.
+        if self._looks > 1 and whole > 1.25 * self._limit:
+            raise GiveUp(
+                f"The file would take about {whole:,.0f} s, and an attempt has "
+                f"{self._limit:,.0f} s: after {spent:,.0f} s {done:,} of {self._size:,} bytes "
+                "were done. Split the file, or raise WORKER_TIMEOUT."
+            )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from email.utils import parseaddr
 from typing import TYPE_CHECKING, Annotated, Any, Self
-from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -12,10 +12,7 @@ from chalicelib.errors import GiveUp, RetryLater
 from chalicelib.registry import Backoff, Context, handler
 
 if TYPE_CHECKING:
-    import smtplib
     from email.message import EmailMessage
-    from ssl import SSLContext
-    from urllib.parse import SplitResult
 
     from chalicelib.task import Task
 
@@ -23,8 +20,8 @@ if TYPE_CHECKING:
 _ADDRESS = r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@([A-Za-z0-9-]{1,63}\.)+[A-Za-z0-9-]{1,63}$"
 #: The most recipients of one e-mail. Source: Amazon SES Developer Guide, "Service quotas".
 MOST = 50
-#: Seconds for one step of a conversation, and what is left to end the attempt in.
-_PATIENCE, _REST = 10.0, 1.0
+#: Seconds that are left to end the attempt in.
+_REST = 1.0
 #: What SES refuses for good. Source: Amazon SES API v2 Reference, SendEmail, "Errors".
 _REFUSED = {
     *("BadRequestException", "MailFromDomainNotVerifiedException", "MessageRejected"),
@@ -81,7 +78,7 @@ def send(_task: Task, context: Context[Email]) -> dict[str, Any]:
     settings = context.settings
     if not settings.email_url or not settings.email_from:
         raise GiveUp("No e-mail can be sent: EMAIL_URL and EMAIL_FROM are not both set.")
-    if context.remaining() < _REST:
+    if context.remaining() <= _REST:
         raise RetryLater("There is no time left to send it.")
     message = _message(context)
     if settings.email_url == "ses:":
@@ -101,7 +98,7 @@ def _message(context: Context[Email]) -> EmailMessage:
     for name, addresses in (("To", sent.to), ("Cc", sent.cc), ("Reply-To", sent.reply_to)):
         if addresses:
             message[name] = ", ".join(addresses)
-    message["Subject"] = sent.subject
+    message["Subject"] = _one_header(sent.subject)
     message["Date"] = formatdate()
     # The same over all attempts, so that a second copy can be told.
     domain = parseaddr(settings.email_from)[1].rpartition("@")[2]
@@ -113,6 +110,12 @@ def _message(context: Context[Email]) -> EmailMessage:
     elif sent.html is not None:
         message.set_content(sent.html, subtype="html")
     return message
+
+
+def _one_header(text: str) -> str:
+    # EmailMessage decodes what it is given, so a text that holds an encoded line break would make
+    # headers of its own; encoded once more it stays one. Source: RFC 2047 section 4.1.
+    return f"=?utf-8?b?{b64encode(text.encode()).decode()}?="
 
 
 def _by_ses(context: Context[Email], message: EmailMessage) -> dict[str, Any]:
@@ -135,9 +138,12 @@ def _by_ses(context: Context[Email], message: EmailMessage) -> dict[str, Any]:
 def _by_smtp(context: Context[Email], message: EmailMessage) -> dict[str, Any]:
     import smtplib  # noqa: PLC0415  (as above)
 
+    from chalicelib.outbound.smtp import conversation  # noqa: PLC0415  (as above)
+
+    url, seconds = context.settings.email_url, max(context.remaining() - _REST, 0.1)
     sender = parseaddr(context.settings.email_from)[1]
     try:
-        with _connected(context) as server:
+        with conversation(url, seconds) as server:
             refused = server.send_message(message, sender, context.payload.everybody)
     except smtplib.SMTPRecipientsRefused as error:
         raise _refusal([code for code, _ in error.recipients.values()]) from None
@@ -149,35 +155,6 @@ def _by_smtp(context: Context[Email], message: EmailMessage) -> dict[str, Any]:
         raise RetryLater(f"The mail server broke off: {type(error).__name__}.") from None
     codes = {address: code for address, (code, _) in refused.items()}
     return {"message_id": message["Message-ID"], "refused": codes}
-
-
-def _connected(context: Context[Email]) -> smtplib.SMTP:
-    import smtplib  # noqa: PLC0415  (as above)
-    import ssl  # noqa: PLC0415
-
-    parts = urlsplit(context.settings.email_url)
-    trust, timeout = ssl.create_default_context(), min(_PATIENCE, context.remaining())
-    host, port = parts.hostname or "", parts.port or 0
-    if parts.scheme == "smtps":
-        server: smtplib.SMTP = smtplib.SMTP_SSL(host, port, timeout=timeout, context=trust)
-    else:
-        server = smtplib.SMTP(host, port or 587, timeout=timeout)
-    try:
-        _secure(server, parts, trust)
-    except BaseException:
-        server.close()
-        raise
-    return server
-
-
-def _secure(server: smtplib.SMTP, parts: SplitResult, trust: SSLContext) -> None:
-    if parts.scheme == "smtp":
-        server.ehlo()
-        # A password is never said in the clear: without TLS this is refused.
-        if parts.username or server.has_extn("starttls"):
-            server.starttls(context=trust)
-    if parts.username:
-        server.login(unquote(parts.username), unquote(parts.password or ""))
 
 
 def _refusal(codes: list[int]) -> Exception:

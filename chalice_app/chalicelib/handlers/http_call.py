@@ -31,6 +31,9 @@ _RESERVED = frozenset(
 #: What is kept of an answer's headers.
 _KEPT = ("content-type", "etag", "last-modified", "location", "retry-after", "x-request-id")
 
+#: What a body may take of a result, in bytes of JSON: one of 65,536 bytes that are no UTF-8 fits,
+#: one of control characters, which take six each, is cut.
+_ROOM = 200_000
 
 HttpStatus = Annotated[int, Field(ge=200, le=599)]
 
@@ -85,6 +88,8 @@ def call(_task: Task, context: Context[Call]) -> dict[str, Any]:
 
     asked = context.payload
     kind, body = _encoded(asked.body)
+    if any(name.lower() == "content-type" for name in asked.headers):
+        kind = {}
     answer = ask(
         asked.url,
         named="url",
@@ -121,15 +126,11 @@ def _encoded(body: Any) -> tuple[dict[str, str], bytes | None]:
 def _result(answer: Answer) -> dict[str, Any]:
     kept = {name: answer.headers[name] for name in _KEPT if name in answer.headers}
     headers = {name: strict_json.clean(value, max_bytes=1000) for name, value in kept.items()}
-    return {
-        "status": answer.status,
-        "headers": headers,
-        "body": _decoded(answer),
-        "cut": answer.cut,
-    }
+    body, cut = _decoded(answer)
+    return {"status": answer.status, "headers": headers, "body": body, "cut": cut}
 
 
-def _decoded(answer: Answer) -> Any:
+def _decoded(answer: Answer) -> tuple[Any, bool]:
     media, _, _ = answer.headers.get("content-type", "").partition(";")
     if re.fullmatch(r"application/(.*\+)?json", media.strip().lower()) and not answer.cut:
         try:
@@ -138,6 +139,8 @@ def _decoded(answer: Answer) -> Any:
         except (ValueError, RecursionError, NotStorable):
             pass  # what is said to be JSON, and is not, is kept as a text
         else:
-            return value
-    text = answer.body.decode("utf-8", "replace")
-    return strict_json.clean(text, max_bytes=strict_json.MAX_BYTES // 2)
+            return value, False
+    text = strict_json.clean(answer.body.decode("utf-8", "replace"), max_bytes=_ROOM)
+    if len(json.dumps(text, ensure_ascii=False).encode()) <= _ROOM:
+        return text, answer.cut
+    return text[: _ROOM // 6], True

@@ -47,6 +47,8 @@ class Report(BaseModel):
     def _fits(self) -> Self:
         if self.last_day < self.first_day:
             raise ValueError("last_day is before first_day")
+        if self.last_day == date.max:
+            raise ValueError("last_day is the last there is, and has no end")
         if (self.last_day - self.first_day).days >= MAX_DAYS:
             raise ValueError(f"a report is about {MAX_DAYS} days at most")
         return self

@@ -9,10 +9,11 @@ import socket
 import ssl
 import time
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.errors import OutboundFailed
+from chalicelib.outbound.deadline import connect, left, within
 from chalicelib.outbound.target import NONE, Exempt, Target, check_url, resolve
 
 if TYPE_CHECKING:
@@ -44,14 +45,14 @@ def send(
 ) -> Answer:
     """Ask a URL and return the answer, whatever its status; redirects are not followed.
 
-    ``timeout`` is for all of it, in seconds; only a name server may take longer. Raises
+    ``timeout`` is for all of it, in seconds; ``lookup`` asks the name server. Raises
     OutboundRefused for an address that is not to be asked, and OutboundFailed when there was no
     whole answer. Neither tells the URL.
     """
     target = check_url(url, exempt)
     deadline = time.monotonic() + timeout
-    addresses = resolve(target, exempt, lookup)
     try:
+        addresses = resolve(target, exempt, partial(within, deadline, lookup))
         with contextlib.closing(_connect(target, addresses, deadline)) as near:
             connection = http.client.HTTPConnection(target.host, target.port)
             line: Any = _Line(near, deadline)  # as much of a socket as is used
@@ -79,7 +80,7 @@ class _Line:
     def sendall(self, content: bytes) -> None:
         rest = memoryview(content)
         while rest:
-            self._socket.settimeout(_left(self._deadline))
+            self._socket.settimeout(left(self._deadline))
             rest = rest[self._socket.send(rest) :]
 
     def close(self) -> None:
@@ -95,25 +96,18 @@ class _Reader(io.RawIOBase):
         return True
 
     def readinto(self, room: Any) -> int:
-        self._socket.settimeout(_left(self._deadline))
+        self._socket.settimeout(left(self._deadline))
         return self._socket.recv_into(room)
 
 
 def _connect(target: Target, addresses: Any, deadline: float) -> socket.socket:
-    failed: OSError = OSError("no address")
-    for address in addresses:
-        try:
-            near = socket.create_connection((address, target.port), _left(deadline))
-        except OSError as error:
-            failed = error
-            continue
-        return _secured(near, target, deadline) if target.tls else near
-    raise failed
+    near = connect(addresses, target.port, deadline)
+    return _secured(near, target, deadline) if target.tls else near
 
 
 def _secured(near: socket.socket, target: Target, deadline: float) -> ssl.SSLSocket:
     try:
-        near.settimeout(_left(deadline))
+        near.settimeout(left(deadline))
         return _trust().wrap_socket(near, server_hostname=target.host.rstrip("."))
     except BaseException:
         near.close()
@@ -124,13 +118,6 @@ def _secured(near: socket.socket, target: Target, deadline: float) -> ssl.SSLSoc
 def _trust() -> ssl.SSLContext:
     # What it reads, the certificates of all authorities, takes longer than a request may.
     return ssl.create_default_context()
-
-
-def _left(deadline: float) -> float:
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise TimeoutError
-    return left
 
 
 def _read(answer: http.client.HTTPResponse) -> Answer:

@@ -129,10 +129,12 @@ def resolve(
     """Return the addresses that a target's host stands for; all of them may be asked.
 
     Raises OutboundRefused if one of them may not, so that no answer of a name server can lead
-    astray, and OutboundFailed if the name is not known.
+    astray, OutboundFailed if the name is not known, and TimeoutError if ``lookup`` does.
     """
     try:
         found = lookup(target.host, target.port, type=socket.SOCK_STREAM)
+    except TimeoutError:
+        raise
     except (OSError, UnicodeError) as error:
         raise OutboundFailed("The host's name is not known.") from error
     addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))

@@ -18,12 +18,21 @@ from chalicelib.service import (
     Diagnosis,
     KeyService,
     LimitDesk,
+    ScheduleDesk,
     TaskService,
     WebhookDesk,
     offer_of,
 )
-from chalicelib.store import ClientStore, HealthStore, KeyStore, LimitStore, Store
-from chalicelib.sweeper import Sweeper
+from chalicelib.store import (
+    ClientStore,
+    DueStore,
+    HealthStore,
+    KeyStore,
+    LimitStore,
+    ScheduleStore,
+    Store,
+)
+from chalicelib.sweeper import Schedules, Sweeper
 from chalicelib.worker import Alarm, Bench, Invocation, Worker, margin
 
 if TYPE_CHECKING:
@@ -71,7 +80,8 @@ class Runtime:
         desks = Diagnosis(self.health), WebhookDesk(settings, aws.read_secret)
         self.admin = AdminDesk(KeyService(KeyStore(query)), *desks)
         self.worker = Worker(self.store, self.queue, self._bench(), settings)
-        self.sweeper = Sweeper(self.store, self.queue, settings)
+        schedules = Schedules(DueStore(query, settings), registry.attempts)
+        self.sweeper = Sweeper(self.store, self.queue, schedules, settings)
 
     def _bench(self) -> Bench:
         run = tracing.traced(
@@ -101,6 +111,11 @@ class Runtime:
         """Return the desk for limits, for whoever sent this header; raises Unauthorized."""
         store = LimitStore(self._query, self.settings, self._caller(authorization))
         return LimitDesk(store, self.post, self._registry.kinds)
+
+    def schedule(self, authorization: str | None) -> ScheduleDesk:
+        """Return the desk for schedules, for whoever sent this header; raises Unauthorized."""
+        store = ScheduleStore(self._query, self.settings, self._caller(authorization))
+        return ScheduleDesk(store, self._registry, offer_of(self.settings))
 
     def _caller(self, authorization: str | None) -> access.Caller:
         if self.settings.auth == "off":

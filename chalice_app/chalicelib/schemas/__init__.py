@@ -1,6 +1,6 @@
 """The HTTP contract: what clients send (``requests``) and get (``answers``, ``stats``).
 
-``limits`` is what operators allow of a kind.
+``limits`` is what operators allow of a kind, ``schedules`` what makes tasks again and again.
 
 ``fields`` has the kinds of values, ``bodies`` reads what clients send, ``rules`` has the words for
 a rule that is broken.
@@ -31,6 +31,14 @@ from chalicelib.schemas.requests import (
     StatsQuery,
     TaskChanges,
 )
+from chalicelib.schemas.schedules import (
+    NewSchedule,
+    ScheduleChanges,
+    ScheduledTask,
+    SchedulePage,
+    ScheduleQuery,
+    ScheduleView,
+)
 from chalicelib.schemas.stats import Depths, Minute, Quantiles, Stats
 
 __all__ = [
@@ -48,10 +56,16 @@ __all__ = [
     "Minute",
     "NewBatch",
     "NewLimits",
+    "NewSchedule",
     "NewTask",
     "Quantiles",
     "Retried",
     "RetryMany",
+    "ScheduleChanges",
+    "SchedulePage",
+    "ScheduleQuery",
+    "ScheduleView",
+    "ScheduledTask",
     "Stats",
     "StatsQuery",
     "TaskChanges",

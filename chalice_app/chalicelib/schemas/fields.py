@@ -125,6 +125,8 @@ Kind = Annotated[
 Tag = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:/-]{1,64}$")]
 #: Like a tag, and an address or the like may be one.
 LimitKey = Annotated[str, Field(pattern=r"^[!-~]{1,200}$")]
+#: Of what a tenant has one of; with `schedule:` before it, a tag.
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,50}$")]
 Tags = Annotated[
     list[Tag],
     Field(max_length=10, json_schema_extra={"uniqueItems": True}),

@@ -64,24 +64,31 @@ class _Begin(BaseModel):
         return self
 
 
-class NewTask(_Begin):
-    """A task to create; it begins at once unless a time is given."""
+class What(BaseModel):
+    """What a task is, whenever it begins."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     title: Title
     description: Description | None = None
     kind: Kind = "default"
     payload: Payload | None = None
     tags: Tags = []
-    #: While a task with the key is open (or, with the scope `forever`, as long as it is kept), that
-    #: one is answered with instead of a new one.
-    unique_key: Annotated[str, Field(pattern=rf"^[!-~]{{1,{MAX_UNIQUE_KEY}}}$")] | None = None
-    unique_scope: Literal["open", "forever"] | None = None
     #: Who is told, by a signed POST, when the task is finished.
     callback_url: Url | None = None
     #: Which share of its kind's limits it counts against.
     limit_key: LimitKey | None = None
     #: Whether it goes by a queue of its own, before which there is no backlog of others.
     priority: Literal["normal", "high"] | None = None
+
+
+class NewTask(_Begin, What):
+    """A task to create; it begins at once unless a time is given."""
+
+    #: While a task with the key is open (or, with the scope `forever`, as long as it is kept), that
+    #: one is answered with instead of a new one.
+    unique_key: Annotated[str, Field(pattern=rf"^[!-~]{{1,{MAX_UNIQUE_KEY}}}$")] | None = None
+    unique_scope: Literal["open", "forever"] | None = None
 
     @model_validator(mode="after")
     def _scope_of_a_key(self) -> Self:

@@ -2,7 +2,8 @@
 
 ``tasks`` is the desk that serves one caller; ``paging`` cuts lists into pages, ``waiting`` waits
 for a task to change, ``attempts`` tells of a task's attempts, ``stats`` of all tasks, ``kinds``
-which kinds there are. ``limits`` is where operators hold kinds back. ``admin`` serves them without
+which kinds there are. ``schedules`` makes tasks again and again, ``limits`` is
+where operators hold kinds back. ``admin`` serves them without
 HTTP: ``keys`` makes and ends keys, ``diagnosis`` looks how the service fares, ``webhooks`` tells
 what they are signed by.
 """
@@ -13,6 +14,7 @@ from chalicelib.service.admin import AdminDesk
 from chalicelib.service.diagnosis import Diagnosis
 from chalicelib.service.keys import KeyService
 from chalicelib.service.limits import LimitDesk
+from chalicelib.service.schedules import ScheduleDesk
 from chalicelib.service.tasks import TaskService
 from chalicelib.service.webhooks import WebhookDesk, offer_of
 
@@ -21,6 +23,7 @@ __all__ = [
     "Diagnosis",
     "KeyService",
     "LimitDesk",
+    "ScheduleDesk",
     "TaskService",
     "WebhookDesk",
     "offer_of",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+from pydantic import BaseModel
 
 from chalicelib import moments
 from chalicelib.errors import InvalidRequest
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
     from chalicelib.store import Found, Place
 
+View = TypeVar("View", bound=BaseModel)
 Direction = Literal["before", "after"]
 
 #: A page holds no more, in bytes: a Lambda function's answer may have six million.
@@ -29,7 +32,7 @@ def page(found: Sequence[Found], limit: int, stopped: Place | None) -> TaskPage:
 
     So does ``stopped``, the place at which nobody looked further.
     """
-    items = list(_fitting([TaskView.of(one.task, one.wait) for one in found[:limit]]))
+    items = list(fitting([TaskView.of(one.task, one.wait) for one in found[:limit]]))
     if len(found) > len(items):
         stopped = items[-1].created_at, items[-1].id
     return TaskPage(items=items, next_cursor=write_cursor("before", stopped))
@@ -53,8 +56,8 @@ def read_cursor(direction: Direction, cursor: str | None, **where: str) -> Place
     return moments.from_number(int(found[2])), min(int(found[3]), MAX_ID)
 
 
-def _fitting(views: list[TaskView]) -> Iterator[TaskView]:
-    # The first always; a client goes on at the cursor.
+def fitting(views: list[View]) -> Iterator[View]:
+    """Yield as many as an answer may hold, but one at least; a client goes on at the cursor."""
     total = 0
     for view in views:
         size = len(view.model_dump_json().encode())

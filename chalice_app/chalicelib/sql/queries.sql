@@ -212,130 +212,16 @@ update tasks t
 
 
 -- name: claim_tasks
--- Takes what a batch of messages asks for, and says how the rest stands. The caller removes
--- double ids and makes one token for each claim; the same call again, after a lost reply, finds
--- its own token and changes nothing. Rows are locked in id order, so that two batches never wait
--- for each other. Suspects are set apart, the least suspicious first: they are to be claimed
--- again, alone. What the limits of a kind hold back stays as it is, parked or promised; see
--- hold_back.
-with wanted as (
-    select id, message_id, receive_count, trace_id
-      from unnest(%(ids)s::bigint[], %(message_ids)s::text[], %(receive_counts)s::integer[],
-                  %(trace_ids)s::text[]) as w (id, message_id, receive_count, trace_id)
-), held as (
-    select t.id, t.kind, t.title, t.description, t.payload, t.status, t.attempt, t.attempt_limit,
-           t.release_count, t.result, t.error, t.run_at, t.created_at, t.updated_at, t.started_at,
-           t.finished_at, t.tags, t.lease_token, t.lease_until, t.lease_shared, t.suspect, t.expires_at,
-           t.cancel_requested_at, t.unique_key, t.callback_url, t.limit_key, t.priority,
-           t.request_id, t.tenant, t.progress, t.steps
-      from tasks t join wanted using (id)
-     order by t.id
-       for update of t
-), fit as (
-    select held.*, case
-               when status in ('completed', 'failed', 'cancelled') then 'final'
-               when status = 'processing' and lease_token = %(token)s::uuid then 'mine'
-               when status = 'processing' and lease_until >= now() then 'busy'
-               when cancel_requested_at is not null then 'cancel'
-               when status in ('pending', 'retrying') and expires_at <= now() then 'expire'
-               when status in ('pending', 'retrying') and run_at > now() then 'early'
-               when status = 'processing' and lease_shared and not suspect then 'suspect'
-               when attempt >= attempt_limit then 'exhaust'
-               when suspect and not %(alone)s then 'apart'
-               else 'claim' end as by_itself
-      from held
-), limited as materialized (
-    select b.id, b.hold, b.wait
-      from (select array_agg(f.id) as ids
-              from fit f join kind_limits k using (kind)
-             where f.by_itself = 'claim') as asked
-           cross join lateral hold_back(asked.ids) as b
-     where asked.ids is not null
-), judged as (
-    select f.*, l.id is not null as limited, l.wait as turn,
-           coalesce(l.hold, f.by_itself) as verdict
-      from fit f left join limited l using (id)
-), lost as (
-    select id, count(*) filter (where verdict = 'claim') over () > 1 as shared,
-           case when status = 'processing'
-                then '{"code": "crashed", "message": "The worker ended without a report."}'
-                when verdict = 'expire'
-                then '{"code": "expired", "message": "The task was not begun in time."}'
-                else '{"code": "attempts_exhausted", "message": "No attempts are left."}'
-                end::jsonb as error
-      from judged
-), moved as (
-    update tasks t
-       set status = case j.verdict when 'claim' then 'processing'
-                                   when 'suspect' then 'retrying'
-                                   when 'cancel' then 'cancelled'
-                                   when 'parked' then waiting.status
-                                   when 'promised' then waiting.status
-                                   else 'failed' end,
-           attempt = t.attempt + (j.verdict = 'claim')::integer,
-           attempt_limit = t.attempt_limit + (j.verdict = 'suspect')::integer,
-           release_count = t.release_count + (j.verdict = 'suspect')::integer,
-           attempts = case when t.status = 'processing' and j.verdict <> 'suspect'
-                           then t.attempts || attempt_record(t, 'crashed', lost.error)
-                           else t.attempts end,
-           lease_shared = j.verdict = 'claim' and lost.shared,
-           suspect = t.suspect or j.verdict = 'suspect',
-           held = case when j.verdict in ('parked', 'promised') then j.verdict end,
-           run_at = case j.verdict when 'suspect' then now()
-                                   when 'promised' then now() + make_interval(secs => j.turn)
-                                   else t.run_at end,
-           dispatch_after = case j.verdict
-               when 'suspect' then now() + make_interval(secs => %(grace)s)
-               when 'promised' then now() + make_interval(secs => j.turn + %(grace)s)
-               when 'parked' then 'infinity'
-               else t.dispatch_after end,
-           lease_token = case when j.verdict = 'claim' then %(token)s::uuid end,
-           lease_until = case when j.verdict = 'claim'
-                              then now() + make_interval(secs => %(lease)s) end,
-           started_at = case when j.verdict = 'claim' then now() else t.started_at end,
-           finished_at = case when j.verdict in ('cancel', 'expire', 'exhaust') then now() end,
-           result = case when j.verdict in ('expire', 'exhaust')
-                         then to_jsonb('Error: ' || (lost.error ->> 'message')) end,
-           error = case when j.verdict in ('claim', 'parked', 'promised')
-                             and t.status <> 'processing' then t.error
-                        when j.verdict in ('cancel', 'suspect') then t.error
-                        else lost.error end,
-           request_id = case when j.verdict = 'claim' then %(request_id)s else t.request_id end,
-           message_id = case when j.verdict = 'claim' then w.message_id else t.message_id end,
-           receive_count = case when j.verdict = 'claim' then w.receive_count
-                                else t.receive_count end,
-           trace_id = case when j.verdict = 'claim' then w.trace_id else t.trace_id end,
-           updated_at = case when j.verdict = 'parked' and t.status <> 'processing'
-                             then t.updated_at else now() end
-      from judged j join wanted w using (id) join lost using (id)
-           cross join lateral (select case when j.status = 'processing' then 'retrying'
-                                           else j.status end as status) as waiting
-     where t.id = j.id
-       and j.verdict in (
-           'claim', 'parked', 'promised', 'suspect', 'cancel', 'expire', 'exhaust')
-    returning t.id, t.status, t.attempt, t.started_at, t.updated_at, t.error
-)
-select w.id,
-       coalesce(j.verdict in ('claim', 'mine'), false) as claimed,
-       coalesce(j.verdict in ('suspect', 'apart'), false) as apart,
-       case when j.verdict in ('parked', 'promised') then j.verdict end as hold,
-       coalesce(j.limited, false) as limited,
-       m.id is not null and j.status = 'processing' as rescued,
-       m.id is not null and j.verdict in ('cancel', 'expire', 'exhaust') as ended,
-       j.attempt - j.release_count as spent, j.request_id as lost_request_id,
-       coalesce(m.status, j.status) as status,
-       coalesce(j.turn, extract(epoch from case when j.status = 'processing' then j.lease_until
-                                                else j.run_at end - now()), 0)::float8 as wait,
-       j.kind, j.title, j.description, j.payload, j.attempt_limit, j.release_count, j.result,
-       j.run_at, j.created_at, j.finished_at, j.tags, j.expires_at, j.cancel_requested_at,
-       j.unique_key, j.callback_url, j.limit_key, j.priority, j.tenant, j.progress, j.steps,
-       w.trace_id,
-       coalesce(m.attempt, j.attempt) as attempt,
-       coalesce(m.started_at, j.started_at) as started_at,
-       coalesce(m.updated_at, j.updated_at) as updated_at,
-       coalesce(m.error, j.error) as error
-  from wanted w left join judged j using (id) left join moved m using (id)
- order by case when j.suspect then j.attempt - j.release_count end nulls first, w.id
+-- A function, because the server keeps its plans: said as one statement, the plan would take as long
+-- as all the rest for a batch of ten.
+select c.*, t.priority
+  from claim_tasks(
+           ids => %(ids)s::bigint[], message_ids => %(message_ids)s::text[],
+           receive_counts => %(receive_counts)s::integer[], trace_ids => %(trace_ids)s::text[],
+           token => %(token)s::uuid, lease => %(lease)s, request_id => %(request_id)s,
+           alone => %(alone)s, grace => %(grace)s) with ordinality as c
+       left join tasks t using (id)
+ order by c.ordinality
 
 
 -- name: settle_attempts
@@ -865,6 +751,125 @@ with caller as materialized (
 select caller.refusal, coalesce(k.paused, false) as paused, k.running, k.running_per_key, k.rate,
        k.burst, held.parked, held.promised, held.called, processing.processing
   from caller cross join held cross join processing left join kind_limits k on k.kind = %(kind)s
+
+
+-- name: read_time
+with caller as materialized (
+    select tenant, refusal from admit(%(key_id)s, %(proof)s, %(nonce)s, 'tasks:write')
+)
+select caller.refusal, now() as now from caller
+
+
+-- name: insert_schedule (once)
+with caller as materialized (
+    select tenant, refusal from admit(%(key_id)s, %(proof)s, %(nonce)s, 'tasks:write')
+), room as materialized (
+    select count(*) < %(most)s as there
+      from (select from schedules s join caller using (tenant) limit %(most)s) as few
+), made as (
+    insert into schedules (tenant, name, cron, time_zone, task, missed, paused, next_at)
+    select caller.tenant, %(name)s, %(cron)s, %(time_zone)s, %(task)s::jsonb, %(missed)s, %(paused)s,
+           %(next_at)s::timestamptz
+      from caller cross join room
+     where caller.refusal is null and room.there
+        on conflict do nothing
+    returning *
+)
+select caller.refusal, made.*, now() as now,
+       case when made.id is not null then null when room.there then 'name' else 'many' end
+           as obstacle
+  from caller cross join room left join made on true
+
+
+-- name: get_schedule
+with caller as materialized (
+    select tenant, refusal from admit(%(key_id)s, %(proof)s, %(nonce)s, %(scope)s)
+)
+select caller.refusal, s.*, now() as now
+  from caller left join schedules s on s.id = %(id)s and s.tenant = caller.tenant
+
+
+-- name: list_schedules
+with caller as materialized (
+    select tenant, refusal from admit(%(key_id)s, %(proof)s, %(nonce)s, 'tasks:read')
+)
+select caller.refusal, page.*, now() as now
+  from caller left join lateral (
+           select s.*
+             from schedules s
+            where s.tenant = caller.tenant and (s.created_at, s.id) < (%(before)s, %(before_id)s)
+            order by s.created_at desc, s.id desc
+            limit %(limit)s) as page on true
+ order by page.created_at desc, page.id desc
+
+
+-- name: update_schedule (once)
+-- Only if it is still as the caller saw it: the next time was computed from that. What is null stays.
+with caller as materialized (
+    select tenant, refusal from admit(%(key_id)s, %(proof)s, %(nonce)s, 'tasks:write')
+), held as (
+    select s.id, coalesce(s.updated_at, s.created_at) <> %(version)s as stale,
+           exists (select from schedules other
+                    where other.tenant = s.tenant and other.name = %(name)s and other.id <> s.id)
+               as taken
+      from schedules s join caller using (tenant)
+     where s.id = %(id)s
+       for update of s
+), moved as (
+    update schedules s
+       set name = coalesce(%(name)s, s.name), cron = coalesce(%(cron)s, s.cron),
+           time_zone = coalesce(%(time_zone)s, s.time_zone),
+           task = coalesce(%(task)s::jsonb, s.task), missed = coalesce(%(missed)s, s.missed),
+           paused = coalesce(%(paused)s::boolean, s.paused),
+           next_at = %(next_at)s::timestamptz, updated_at = now()
+      from held
+     where s.id = held.id and not held.stale and not held.taken
+    returning s.*
+)
+select caller.refusal, moved.*, now() as now,
+       case when held.stale then 'stale' when held.taken then 'name' end as obstacle
+  from caller left join held on true left join moved on true
+
+
+-- name: delete_schedule (once)
+with caller as materialized (
+    select tenant, refusal from admit(%(key_id)s, %(proof)s, %(nonce)s, 'tasks:write')
+), gone as (
+    delete from schedules s
+     using caller
+     where s.tenant = caller.tenant and s.id = %(id)s
+    returning s.id
+)
+select caller.refusal, gone.id
+  from caller left join gone on true
+
+
+-- name: due_schedules
+select s.*, now() as now
+  from schedules s
+ where s.next_at <= now()
+ order by s.next_at
+ limit %(limit)s
+
+
+-- name: fire_schedule
+-- Only from the time on that it was read with (none, once it is paused): of two sweepers, or of a statement that is said again,
+-- one makes the tasks. Their unique keys would not let them be made twice, either.
+with moved as (
+    update schedules
+       set next_at = %(next_at)s::timestamptz, updated_at = now(),
+           last_at = coalesce(%(last_at)s::timestamptz, last_at)
+     where id = %(id)s and next_at = %(was)s
+    returning tenant
+)
+select f.id, f.kind, f.title, f.description, moved.tenant, f.priority, f.wait
+  from moved
+       cross join lateral add_tasks(
+           tenant => moved.tenant,
+           ids => array(select nextval('tasks_id_seq')
+                          from generate_series(1, jsonb_array_length(%(items)s))),
+           items => %(items)s, attempts => %(attempt_limit)s, grace => %(grace)s,
+           ahead => %(ahead)s) as f
 
 
 -- name: purge_idempotency_keys

@@ -15,7 +15,7 @@ from chalicelib.errors import (
     TooManyRequests,
     Unauthorized,
 )
-from chalicelib.queue import Letter
+from chalicelib.store.rows import Due
 from chalicelib.task import Task
 
 if TYPE_CHECKING:
@@ -32,24 +32,11 @@ Place = tuple["datetime", int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """A task, whose it is, and the time in seconds until it is due (below zero: since)."""
+class Found(Due):
+    """A task as a client sees it."""
 
     task: Task
-    tenant: str
-    wait: float
     moved: bool = False  #: whether a change gave it another time
-
-    def letter(self) -> Letter:
-        """Return its message."""
-        return Letter(
-            id=self.task.id,
-            title=self.task.title,
-            description=self.task.description,
-            tenant=self.tenant,
-            priority=self.task.priority,
-            delay=max(0.0, self.wait),
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

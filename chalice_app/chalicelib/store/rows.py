@@ -48,24 +48,31 @@ class Standing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FollowUp:
-    """A task that was stored with the completion of another; due in ``wait`` seconds."""
+    """What is known of a task that was stored with the completion of another."""
 
     id: int
     kind: str
     title: str
     description: str | None
-    tenant: str
     priority: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """A task, whose it is, and the time in seconds until it is due (below zero: since)."""
+
+    task: Task | FollowUp
+    tenant: str
     wait: float
 
     def letter(self) -> Letter:
         """Return its message."""
         return Letter(
-            id=self.id,
-            title=self.title,
-            description=self.description,
+            id=self.task.id,
+            title=self.task.title,
+            description=self.task.description,
             tenant=self.tenant,
-            priority=self.priority,
+            priority=self.task.priority,
             delay=max(0.0, self.wait),
         )
 
@@ -98,6 +105,12 @@ def claimed(row: dict[str, Any]) -> Claim | None:
     if not row["claimed"]:
         return None
     return Claim(task=Task.from_row(row), tenant=row["tenant"], steps=row["steps"] or {})
+
+
+def follow_up(row: dict[str, Any]) -> Due:
+    """Read a row of add_follow_ups."""
+    known = {name: row[name] for name in ("id", "kind", "title", "description", "priority")}
+    return Due(task=FollowUp(**known), tenant=row["tenant"], wait=row["wait"])
 
 
 def settled(settlement: Settlement) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.queue import Letter
 from chalicelib.store.ended import tell_of_ended
-from chalicelib.store.rows import FollowUp, Settlement, Standing, claimed, settled, standing
+from chalicelib.store.rows import Due, Settlement, Standing, claimed, follow_up, settled, standing
 from chalicelib.task import Status
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class Store:
         kept = {"progress": progress, "step": step}
         return bool(self._query("renew_lease", id=task_id, token=token, lease=lease, **kept))
 
-    def add_follow_ups(self, task_id: int, items: Sequence[dict[str, Any]]) -> list[FollowUp]:
+    def add_follow_ups(self, task_id: int, items: Sequence[dict[str, Any]]) -> list[Due]:
         """Store the tasks that follow a task, for its tenant, and return those that are new.
 
         ``items`` as in ClientStore.insert_tasks; for the transaction that completes the task.
@@ -109,7 +109,7 @@ class Store:
             grace=self._settings.dispatch_grace,
             ahead=self._settings.send_ahead,
         )
-        return [FollowUp(**row) for row in rows]
+        return [follow_up(row) for row in rows]
 
     def rescue_tasks(self, *, limit: int) -> list[Standing]:
         """End attempts whose lease ran out, and say how their tasks stand now."""

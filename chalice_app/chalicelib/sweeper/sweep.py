@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from chalicelib.queue import Letter, TaskQueue
     from chalicelib.settings import Settings
     from chalicelib.store import Store
+    from chalicelib.sweeper.schedules import Schedules
 
 logger = logging.getLogger(__name__)
 
@@ -34,10 +35,13 @@ RESERVE = 5.0
 class Sweeper:
     """The net below everything else; two of them at once are harmless."""
 
-    def __init__(self, store: Store, queue: TaskQueue, settings: Settings) -> None:
+    def __init__(
+        self, store: Store, queue: TaskQueue, schedules: Schedules, settings: Settings
+    ) -> None:
         """Take the rooms below."""
         self._store = store
         self._queue = queue
+        self._schedules = schedules
         self._letters = Letters(store, queue.letters, settings)
 
     def sweep(self, remaining: Callable[[], float], *, queue_lost: bool = False) -> dict[str, int]:
@@ -57,9 +61,12 @@ class Sweeper:
             "rescued": _in_chunks(self._rescue, CHUNK, time_left),
             "expired": _in_chunks(self._expire, CHUNK, time_left),
         }
-        done |= {"called": 0, "sent": 0, "sent_again": 0}
+        new = [one.letter() for made in self._schedules.fire(time_left) for one in made]
+        done |= {"fired": len(new), "called": 0, "sent": 0, "sent_again": 0}
         done |= {"letters_sent": 0, "letters_deleted": 0, "purged": 0}
         try:
+            if new:
+                self._hand_over(new)
             self._send_all(done, time_left)
             done |= self._letters.reconcile(time_left)
         except QueueUnavailable as error:
@@ -110,7 +117,8 @@ class Sweeper:
         while total < most and time_left():
             limit = min(SEND_CHUNK, most - total)
             letters = take(limit=limit)
-            self._hand_over(letters)
+            if letters:
+                self._hand_over(letters)
             total += len(letters)
             if len(letters) < limit:
                 break

@@ -1,6 +1,6 @@
 """CSV (RFC 4180) and JSON lines, read and written row by row; what cannot be is a GiveUp.
 
-No line is held that is longer than MAX_LINE, so a file of any size takes the same memory.
+No row is held that is longer than MAX_ROW, so a file of any size takes the same memory.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 Format = Literal["csv", "jsonl"]
 
-#: The longest line, in characters.
-MAX_LINE = 1024 * 1024
+#: The longest row, in characters; in a CSV it may have many lines.
+MAX_ROW = 1024 * 1024
 MAX_COLUMNS = 1000
 _ENDINGS: dict[str, Format] = {
     ".csv": "csv",
@@ -51,6 +51,7 @@ class Source:
         """Take the file, whose bytes are UTF-8, and read a CSV's first line. Raises GiveUp."""
         self.number = 0  # of the row that was read last
         self.columns: list[str] | None = None
+        self._length = 0  # of the row that is being read
         self._text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
         self._cells = csv.reader(self._lines(), strict=True)
         if kind == "csv":
@@ -69,6 +70,7 @@ class Source:
     def _of_csv(self, columns: Sequence[str]) -> Iterator[Row]:
         width = len(columns)
         for cells in self._cells:
+            self._length = 0
             if len(cells) != width:
                 if not cells:
                     continue
@@ -79,6 +81,7 @@ class Source:
     def _of_json(self) -> Iterator[Row]:
         read = json.JSONDecoder(parse_constant=_refuse).decode
         for line in self._lines():
+            self._length = 0
             if line.isspace():
                 continue
             row = read(line)
@@ -96,6 +99,7 @@ class Source:
             raise GiveUp(f"The first line cannot be read: {_why(error)}.") from None
         except (gzip.BadGzipFile, zlib.error, EOFError):
             raise GiveUp("The file is no gzip file.") from None
+        self._length = 0
         if not columns:
             raise GiveUp("The file has no first line with the names of its columns.")
         if len(columns) > MAX_COLUMNS:
@@ -106,9 +110,10 @@ class Source:
 
     def _lines(self) -> Iterator[str]:
         read = self._text.readline
-        while line := read(MAX_LINE + 1):
-            if len(line) > MAX_LINE:
-                raise ValueError(f"it has a line of more than {MAX_LINE:,} characters")
+        while line := read(MAX_ROW + 1):
+            self._length += len(line)
+            if self._length > MAX_ROW:
+                raise ValueError(f"it has more than {MAX_ROW:,} characters")
             yield line
 
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from sys import getsizeof
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from chalicelib.errors import BadExpression, GiveUp
-from chalicelib.expressions import NUMBERS, Formula, compile_expression
+from chalicelib.expressions import MAX_BITS, NUMBERS, Formula, compile_expression
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     Row = dict[str, Any]
 
-#: The most groups that are held in memory.
+#: The most groups that are held in memory, and what the values that tell them apart may take
+#: there, in bytes.
 MAX_GROUPS = 10_000
+MAX_GROUPS_MEMORY = 64 * 1024 * 1024
 
 
 Column = Annotated[str, Field(min_length=1, max_length=200)]
@@ -112,13 +115,14 @@ def _mapped(step: Step, rows: Iterable[Row]) -> Iterator[Row]:
 
 def _gathered(step: Step, rows: Iterable[Row]) -> Iterator[Row]:
     groups: dict[tuple[Any, ...], list[_Sum]] = {}
+    room = MAX_GROUPS_MEMORY
     names, totals = zip(*sorted(step.aggregate.items()), strict=True)
     for row in rows:
         key = tuple([_plain(row.get(name)) for name in step.by])
         group = groups.get(key)
         if group is None:
-            if len(groups) == MAX_GROUPS:
-                raise GiveUp(f"There are more than {MAX_GROUPS:,} groups.")
+            room -= sum(getsizeof(value) for _, value in key)
+            _check_room(len(groups), room)
             group = groups[key] = [_Sum() for _ in totals]
         for total, found in zip(totals, group, strict=True):
             found.add(row.get(total.of) if total.of else 1, count_only=total.function == "count")
@@ -127,6 +131,14 @@ def _gathered(step: Step, rows: Iterable[Row]) -> Iterator[Row]:
             name: found.told(total.function)
             for name, total, found in zip(names, totals, group, strict=True)
         }
+
+
+def _check_room(groups: int, room: int) -> None:
+    if groups == MAX_GROUPS:
+        raise GiveUp(f"There are more than {MAX_GROUPS:,} groups.")
+    if room < 0:
+        most = MAX_GROUPS_MEMORY // 2**20
+        raise GiveUp(f"The values of the groups' columns take more than {most} MiB of memory.")
 
 
 def _plain(value: Any) -> tuple[type, Any]:
@@ -155,6 +167,8 @@ class _Sum:
             return
         if type(value) not in NUMBERS:
             raise BadExpression("it takes numbers; map the column by number(...) first.")
+        if type(value) is int and value.bit_length() > MAX_BITS:
+            raise BadExpression("the number is too large.")
         try:
             self.total += value
         except OverflowError:

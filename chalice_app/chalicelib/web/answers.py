@@ -9,11 +9,20 @@ from urllib.parse import urlencode
 
 from chalice.app import Response
 
-from chalicelib.schemas import Batch, Created, TaskPage, TaskView
+from chalicelib.schemas import (
+    Batch,
+    Created,
+    SchedulePage,
+    ScheduleView,
+    TaskPage,
+    TaskView,
+)
 from chalicelib.task import FINAL, Status
 from chalicelib.web.etags import etag
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from chalice.app import Request
     from pydantic import BaseModel
 
@@ -43,7 +52,9 @@ def shown(model: BaseModel | None, call: Call[Any], status: int, *, waits: bool)
             model = model.task
         case Batch() if model.replayed:
             headers["Idempotency-Replayed"] = "true"
-        case TaskPage() if model.next_cursor:
+        case ScheduleView() if status == http.HTTPStatus.CREATED:
+            headers["Location"] = f"{path(call.request)}/{model.id}"
+        case TaskPage() | SchedulePage() if model.next_cursor:
             headers["Link"] = _next(model.next_cursor, call.request)
         case _:
             pass
@@ -64,8 +75,8 @@ def root(request: Request) -> str:
 
 def _json(model: BaseModel, call: Call[Any], status: int, headers: Headers) -> Response:
     base = root(call.request)
-    for task in _tasks(model):
-        task.links = _links(task, base)
+    for one in _linked(model):
+        one.links = _links(one, base) if isinstance(one, TaskView) else _schedule_links(one, base)
     if isinstance(model, TaskView):
         headers |= _of_task(model)
         if call.request.method == "GET" and call.knows(etag(model.version)):
@@ -92,14 +103,19 @@ def _next(cursor: str, request: Request) -> str:
     return f'<{path(request)}?{urlencode(values)}>; rel="next"'
 
 
-def _tasks(model: BaseModel) -> list[TaskView]:
+def _linked(model: BaseModel) -> Sequence[TaskView | ScheduleView]:
     match model:
-        case TaskView():
+        case TaskView() | ScheduleView():
             return [model]
-        case TaskPage() | Batch():
+        case TaskPage() | Batch() | SchedulePage():
             return model.items
         case _:
             return []
+
+
+def _schedule_links(schedule: ScheduleView, base: str) -> dict[str, str]:
+    made = urlencode({"tag": f"schedule:{schedule.name}"})
+    return {"self": f"{base}/schedules/{schedule.id}", "tasks": f"{base}/tasks?{made}"}
 
 
 def _links(task: TaskView, base: str) -> dict[str, str]:

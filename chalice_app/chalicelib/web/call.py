@@ -11,6 +11,8 @@ from pydantic import BaseModel, ValidationError
 from chalicelib.errors import (
     BodyTooLarge,
     InvalidRequest,
+    ScheduleNotFound,
+    ServiceError,
     TaskNotFound,
 )
 from chalicelib.queue import MAX_ID
@@ -59,14 +61,13 @@ class Call(Generic[Sent]):
     @cached_property
     def task_id(self) -> int:
         """The id in the path; raises InvalidRequest, or TaskNotFound for one too large to exist."""
-        text = self._arguments["task_id"]
-        if not _ID.fullmatch(text):
-            raise InvalidRequest.naming(
-                [{"parameter": "id", "detail": "must be a positive integer"}]
-            )
-        if len(text) > len(str(MAX_ID)) or int(text) > MAX_ID:
-            raise TaskNotFound("There is no task with so large an id.")
-        return int(text)
+        return self._id("task_id", TaskNotFound("There is no task with so large an id."))
+
+    @cached_property
+    def schedule_id(self) -> int:
+        """The id in the path; raises as ``task_id`` does, ScheduleNotFound."""
+        absent = ScheduleNotFound("There is no schedule with so large an id.")
+        return self._id("schedule_id", absent)
 
     @property
     def kind(self) -> str:
@@ -96,6 +97,16 @@ class Call(Generic[Sent]):
     def knows(self, tag: str) -> bool:
         """Tell whether If-None-Match names this entity tag, or any."""
         return etags.names(self._header("if-none-match"), tag)
+
+    def _id(self, name: str, absent: ServiceError) -> int:
+        text = self._arguments[name]
+        if not _ID.fullmatch(text):
+            raise InvalidRequest.naming(
+                [{"parameter": "id", "detail": "must be a positive integer"}]
+            )
+        if len(text) > len(str(MAX_ID)) or int(text) > MAX_ID:
+            raise absent
+        return int(text)
 
     def _header(self, name: str) -> str | None:
         # One that is sent twice is one list (RFC 9110, 5.3), of which Chalice shows the last part.

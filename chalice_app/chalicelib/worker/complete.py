@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from chalicelib.outcome import Outcome
     from chalicelib.settings import Settings
-    from chalicelib.store import FollowUp, Settlement, Standing
+    from chalicelib.store import Due, Settlement, Standing
     from chalicelib.task import Task
     from chalicelib.worker.batch import Attempted, Batch
     from chalicelib.worker.bench import Bench
@@ -61,12 +61,12 @@ class Completer:
             return
         conclude(batch, attempted, settlement, standing)
         for one in made:
-            logger.info("task_created", extra={"task_id": one.id, "kind": one.kind})
+            logger.info("task_created", extra={"task_id": one.task.id, "kind": one.task.kind})
         self._post.send_near(made)
 
     def _commit(
         self, powers: Powers, settlement: Settlement, token: str
-    ) -> tuple[Standing, list[FollowUp]]:
+    ) -> tuple[Standing, list[Due]]:
         store = Store(powers.begin().query, self._settings)
         [standing] = store.settle_attempts([settlement], token=token)
         if standing.fenced:

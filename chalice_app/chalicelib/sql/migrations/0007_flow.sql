@@ -291,3 +291,146 @@ $$;
 comment on function call_parked is
     'Lets parked tasks of these kinds (null: of all) be sent, the oldest first, as many as there is '
     'room for under the limits of their kinds; returns what their messages need.';
+
+create function claim_tasks(
+    ids bigint[], message_ids text[], receive_counts integer[], trace_ids text[], token uuid,
+    lease float8, request_id text, alone boolean, grace float8)
+    returns table (
+        id bigint, claimed boolean, apart boolean, hold text, limited boolean, rescued boolean,
+        ended boolean, spent integer, lost_request_id text, status text, wait float8, kind text,
+        title text, description text, payload jsonb, attempt_limit integer, release_count
+        integer, result jsonb, run_at timestamptz, created_at timestamptz, finished_at
+        timestamptz, tags text[], expires_at timestamptz, cancel_requested_at timestamptz,
+        unique_key text, callback_url text, limit_key text, tenant text, progress jsonb, steps
+        jsonb, trace_id text, attempt integer, started_at timestamptz, updated_at timestamptz,
+        error jsonb)
+    language plpgsql
+as $$
+#variable_conflict use_column
+begin
+    return query
+    with wanted as (
+        select id, message_id, receive_count, trace_id
+          from unnest(ids, message_ids, receive_counts, trace_ids) as w (id, message_id, receive_count, trace_id)
+    ), held as (
+        select t.id, t.kind, t.title, t.description, t.payload, t.status, t.attempt, t.attempt_limit,
+               t.release_count, t.result, t.error, t.run_at, t.created_at, t.updated_at, t.started_at,
+               t.finished_at, t.tags, t.lease_token, t.lease_until, t.lease_shared, t.suspect, t.expires_at,
+               t.cancel_requested_at, t.unique_key, t.callback_url, t.limit_key, t.request_id,
+               t.tenant, t.progress, t.steps
+          from tasks t join wanted using (id)
+         order by t.id
+           for update of t
+    ), fit as (
+        select held.*, case
+                   when status in ('completed', 'failed', 'cancelled') then 'final'
+                   when status = 'processing' and lease_token = token then 'mine'
+                   when status = 'processing' and lease_until >= now() then 'busy'
+                   when cancel_requested_at is not null then 'cancel'
+                   when status in ('pending', 'retrying') and expires_at <= now() then 'expire'
+                   when status in ('pending', 'retrying') and run_at > now() then 'early'
+                   when status = 'processing' and lease_shared and not suspect then 'suspect'
+                   when attempt >= attempt_limit then 'exhaust'
+                   when suspect and not alone then 'apart'
+                   else 'claim' end as by_itself
+          from held
+    ), limited as materialized (
+        select b.id, b.hold, b.wait
+          from (select array_agg(f.id) as ids
+                  from fit f join kind_limits k using (kind)
+                 where f.by_itself = 'claim') as asked
+               cross join lateral hold_back(asked.ids) as b
+         where asked.ids is not null
+    ), judged as (
+        select f.*, l.id is not null as limited, l.wait as turn,
+               coalesce(l.hold, f.by_itself) as verdict
+          from fit f left join limited l using (id)
+    ), lost as (
+        select id, count(*) filter (where verdict = 'claim') over () > 1 as shared,
+               case when status = 'processing'
+                    then '{"code": "crashed", "message": "The worker ended without a report."}'
+                    when verdict = 'expire'
+                    then '{"code": "expired", "message": "The task was not begun in time."}'
+                    else '{"code": "attempts_exhausted", "message": "No attempts are left."}'
+                    end::jsonb as error
+          from judged
+    ), moved as (
+        update tasks t
+           set status = case j.verdict when 'claim' then 'processing'
+                                       when 'suspect' then 'retrying'
+                                       when 'cancel' then 'cancelled'
+                                       when 'parked' then waiting.status
+                                       when 'promised' then waiting.status
+                                       else 'failed' end,
+               attempt = t.attempt + (j.verdict = 'claim')::integer,
+               attempt_limit = t.attempt_limit + (j.verdict = 'suspect')::integer,
+               release_count = t.release_count + (j.verdict = 'suspect')::integer,
+               attempts = case when t.status = 'processing' and j.verdict <> 'suspect'
+                               then t.attempts || attempt_record(t, 'crashed', lost.error)
+                               else t.attempts end,
+               lease_shared = j.verdict = 'claim' and lost.shared,
+               suspect = t.suspect or j.verdict = 'suspect',
+               held = case when j.verdict in ('parked', 'promised') then j.verdict end,
+               run_at = case j.verdict when 'suspect' then now()
+                                       when 'promised' then now() + make_interval(secs => j.turn)
+                                       else t.run_at end,
+               dispatch_after = case j.verdict
+                   when 'suspect' then now() + make_interval(secs => grace)
+                   when 'promised' then now() + make_interval(secs => j.turn + grace)
+                   when 'parked' then 'infinity'
+                   else t.dispatch_after end,
+               lease_token = case when j.verdict = 'claim' then token end,
+               lease_until = case when j.verdict = 'claim'
+                                  then now() + make_interval(secs => lease) end,
+               started_at = case when j.verdict = 'claim' then now() else t.started_at end,
+               finished_at = case when j.verdict in ('cancel', 'expire', 'exhaust') then now() end,
+               result = case when j.verdict in ('expire', 'exhaust')
+                             then to_jsonb('Error: ' || (lost.error ->> 'message')) end,
+               error = case when j.verdict in ('claim', 'parked', 'promised')
+                                 and t.status <> 'processing' then t.error
+                            when j.verdict in ('cancel', 'suspect') then t.error
+                            else lost.error end,
+               request_id = case when j.verdict = 'claim' then claim_tasks.request_id else t.request_id end,
+               message_id = case when j.verdict = 'claim' then w.message_id else t.message_id end,
+               receive_count = case when j.verdict = 'claim' then w.receive_count
+                                    else t.receive_count end,
+               trace_id = case when j.verdict = 'claim' then w.trace_id else t.trace_id end,
+               updated_at = case when j.verdict = 'parked' and t.status <> 'processing'
+                                 then t.updated_at else now() end
+          from judged j join wanted w using (id) join lost using (id)
+               cross join lateral (select case when j.status = 'processing' then 'retrying'
+                                               else j.status end as status) as waiting
+         where t.id = j.id
+           and j.verdict in (
+               'claim', 'parked', 'promised', 'suspect', 'cancel', 'expire', 'exhaust')
+        returning t.id, t.status, t.attempt, t.started_at, t.updated_at, t.error
+    )
+    select w.id,
+           coalesce(j.verdict in ('claim', 'mine'), false) as claimed,
+           coalesce(j.verdict in ('suspect', 'apart'), false) as apart,
+           case when j.verdict in ('parked', 'promised') then j.verdict end as hold,
+           coalesce(j.limited, false) as limited,
+           m.id is not null and j.status = 'processing' as rescued,
+           m.id is not null and j.verdict in ('cancel', 'expire', 'exhaust') as ended,
+           j.attempt - j.release_count as spent, j.request_id as lost_request_id,
+           coalesce(m.status, j.status) as status,
+           coalesce(j.turn, extract(epoch from case when j.status = 'processing' then j.lease_until
+                                                    else j.run_at end - now()), 0)::float8 as wait,
+           j.kind, j.title::text, j.description, j.payload, j.attempt_limit, j.release_count, j.result,
+           j.run_at, j.created_at, j.finished_at, j.tags, j.expires_at, j.cancel_requested_at,
+           j.unique_key, j.callback_url, j.limit_key, j.tenant, j.progress, j.steps, w.trace_id,
+           coalesce(m.attempt, j.attempt) as attempt,
+           coalesce(m.started_at, j.started_at) as started_at,
+           coalesce(m.updated_at, j.updated_at) as updated_at,
+           coalesce(m.error, j.error) as error
+      from wanted w left join judged j using (id) left join moved m using (id)
+     order by case when j.suspect then j.attempt - j.release_count end nulls first, w.id;
+end
+$$;
+
+comment on function claim_tasks is
+    'Takes what a batch of messages asks for, and says how the rest stands. The caller removes double '
+    'ids and makes one token for each claim; the same call again, after a lost reply, finds its own '
+    'token and changes nothing. Rows are locked in id order, so that two batches never wait for each '
+    'other. Suspects are set apart, the least suspicious first: they are to be claimed again, alone. '
+    'What the limits of a kind hold back stays as it is, parked or promised; see hold_back.';

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.queue import MAX_ID
 from chalicelib.registry import registry
-from chalicelib.schemas import Batch, Created, TaskPage, TaskView
+from chalicelib.schemas import (
+    Batch,
+    Created,
+    SchedulePage,
+    ScheduleView,
+    TaskPage,
+    TaskView,
+)
 from chalicelib.web.call import media_types
 from chalicelib.web.headers import KEY_PATTERN, LONGEST_WAIT
 from chalicelib.web.openapi import refusals, schemas
@@ -22,6 +29,12 @@ if TYPE_CHECKING:
 PARAMETERS: dict[str, dict[str, Any]] = {
     "task_id": {
         "name": "task_id",
+        "in": "path",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 1, "maximum": MAX_ID},
+    },
+    "schedule_id": {
+        "name": "schedule_id",
         "in": "path",
         "required": True,
         "schema": {"type": "integer", "minimum": 1, "maximum": MAX_ID},
@@ -80,7 +93,7 @@ HEADERS: dict[str, dict[str, Any]] = {
         "schema": {"type": "string"},
     },
     "Location": {
-        "description": "The task's address.",
+        "description": "The address of what was made.",
         "schema": {"type": "string", "format": "uri-reference"},
     },
     "Preference-Applied": {
@@ -128,6 +141,7 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
     operation = route.operation
     told = {
         "task_id": route.of_one_task,
+        "schedule_id": route.of_one_schedule,
         "kind": route.of_one_kind,
         "Idempotency-Key": operation and operation.keyed,
         "Prefer": operation and operation.waits,
@@ -180,10 +194,10 @@ def _answer(route: Route, status: int, routes: Sequence[Route]) -> dict[str, Any
 
 def _header_names(route: Route) -> list[str]:
     told = {
-        "Location": route.answers is Created,
+        "Location": route.answers is Created or _makes_a_schedule(route),
         "ETag": route.shows is TaskView or not route.operation,
         "Retry-After": route.shows is TaskView,
-        "Link": route.shows is TaskPage,
+        "Link": route.shows in {TaskPage, SchedulePage},
         "Preference-Applied": route.operation and route.operation.waits,
         "Idempotency-Replayed": route.operation and route.operation.keyed,
     }
@@ -203,10 +217,14 @@ def _links(route: Route, routes: Sequence[Route]) -> dict[str, Any]:
             for other in routes
             if other.of_one_task
         }
-    if route.shows is TaskPage:
+    if route.shows in {TaskPage, SchedulePage}:
         cursor = {"cursor": "$response.body#/next_cursor"}
         links["next_page"] = {"operationId": route.name, "parameters": cursor}
     return links
+
+
+def _makes_a_schedule(route: Route) -> bool:
+    return route.shows is ScheduleView and route.path == "/schedules"
 
 
 def _may_be_known(route: Route) -> bool:

@@ -6,6 +6,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.errors import StoreUnavailable, Unavailable
+from chalicelib.schemas import NewSchedule, ScheduleChanges
 from chalicelib.web.problems import STATUS, kebab
 
 if TYPE_CHECKING:
@@ -38,11 +39,19 @@ def statuses(route: Route) -> list[int]:
         found |= {400, 404, 422}  # 404: what a repeated request had made is deleted
     if operation and operation.conditional:
         found.add(412)
-    if route.of_one_kind:
-        found.add(404)
+    found |= _of_other_things(route)
     if route.of_one_task:
         found |= {404, 422} if route.method == "GET" else {404, 409, 422}
     return sorted(found)
+
+
+def _of_other_things(route: Route) -> set[int]:
+    found = {404} if route.of_one_kind or route.of_one_schedule else set()
+    if route.of_one_schedule:
+        found.add(422)
+    if route.operation and route.operation.takes in (NewSchedule, ScheduleChanges):
+        found.add(409)
+    return found
 
 
 def responses() -> dict[str, Any]:

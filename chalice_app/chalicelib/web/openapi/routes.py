@@ -57,6 +57,11 @@ class Route:
         return "{task_id}" in self.path
 
     @property
+    def of_one_schedule(self) -> bool:
+        """Whether the path names a schedule."""
+        return "{schedule_id}" in self.path
+
+    @property
     def of_one_kind(self) -> bool:
         """Whether the path names a kind."""
         return "{kind}" in self.path

@@ -25,6 +25,13 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "NewBatch": {"tasks": [{"title": "One"}, {"title": "Two", "tags": ["nightly"]}]},
     "TaskChanges": {"title": "Process User Data later", "delay_seconds": 3600},
     "NewLimits": {"running": 20, "running_per_key": 2, "rate": 5.0, "burst": 10},
+    "NewSchedule": {
+        "name": "nightly",
+        "cron": "30 2 * * *",
+        "time_zone": "Europe/Berlin",
+        "task": {"title": "Nightly report"},
+    },
+    "ScheduleChanges": {"cron": "0 3 * * MON-FRI"},
     "RetryMany": {"status": "failed", "tag": "nightly", "limit": 100},
 }
 
@@ -97,6 +104,7 @@ _NOTHING = {
 RULES: dict[str, dict[str, Any]] = {
     "NewLimits": {"not": _BURST_WITHOUT_RATE},
     "NewTask": {"not": {"anyOf": [_TWO_TIMES, _SCOPE_WITHOUT_KEY]}},
+    "ScheduleChanges": {"minProperties": 1},
     "TaskChanges": {"not": {"anyOf": [_TWO_TIMES, _NOTHING]}, "minProperties": 1},
 }
 
@@ -124,8 +132,11 @@ def components(routes: Sequence[Route]) -> dict[str, Any]:
         schemas[model.__name__]["required"] = list(schemas[model.__name__]["properties"])
     for name, example in EXAMPLES.items():
         schemas[name] |= {"examples": [example]} | RULES.get(name, {})
-    schemas["NewTask"]["properties"]["kind"]["enum"] = sorted(registry.kinds)
-    del schemas["TaskChanges"]["properties"]["title"]["default"]
+    for name in ("NewTask", "ScheduledTask"):
+        schemas[name]["properties"]["kind"]["enum"] = sorted(registry.kinds)
+    for name in ("TaskChanges", "ScheduleChanges"):
+        for field in schemas[name]["properties"].values():
+            field.pop("default", None)
     return dict(sorted(schemas.items()))
 
 
