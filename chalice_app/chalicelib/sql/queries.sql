@@ -214,14 +214,12 @@ update tasks t
 -- name: claim_tasks
 -- A function, because the server keeps its plans: said as one statement, the plan would take as long
 -- as all the rest for a batch of ten.
-select c.*, t.priority
+select c.*, (select t.priority from tasks t where t.id = c.id) as priority
   from claim_tasks(
            ids => %(ids)s::bigint[], message_ids => %(message_ids)s::text[],
            receive_counts => %(receive_counts)s::integer[], trace_ids => %(trace_ids)s::text[],
            token => %(token)s::uuid, lease => %(lease)s, request_id => %(request_id)s,
-           alone => %(alone)s, grace => %(grace)s) with ordinality as c
-       left join tasks t using (id)
- order by c.ordinality
+           alone => %(alone)s, grace => %(grace)s) as c
 
 
 -- name: settle_attempts
