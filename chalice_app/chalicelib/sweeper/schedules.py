@@ -49,6 +49,7 @@ class Schedules:
         made = self._store.fire_schedule(schedule, items, last_at=last_at, next_at=next_at)
         for one in made:
             facts = {"task_id": one.task.id, "kind": one.task.kind}
+            logger.info("task_created", extra=facts)
             logger.info("schedule_fired", extra=facts | {"schedule_id": schedule.id})
         return made
 
