@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from chalicelib.errors import InvalidRequest
 from chalicelib.handlers import registry
+from chalicelib.occurrences import check_cron, check_zone
 from chalicelib.schemas import NewTask
 from chalicelib.service.paging import Direction, read_cursor
 from chalicelib.web.openapi import operations
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _KEY = re.compile(operations.PARAMETERS["Idempotency-Key"]["schema"]["pattern"])
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,50}")
 _TIMES = ("run_at", "delay_seconds", "expires_at")
 #: Those of the stack that is asked: it has the README's handler, too.
 _KINDS = [*registry.kinds, "greet"]
@@ -31,10 +33,12 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:  # noqa: ARG001
     """Mend what is wrong with a request that the description allows.
 
     A key that another request had is rightly refused; so is a cursor that was not handed out, an
-    expiry that is over before the task can begin, and a payload that does not fit its kind, which
-    GET /kinds describes. A long wait is no fault, but takes the run's time.
+    expiry that is over before the task can begin, a payload that does not fit its kind, which
+    GET /kinds describes, a schedule whose name is taken and what is no cron expression and no time
+    zone. A long wait is no fault, but takes the run's time.
     """
     _mend_tasks(case)
+    _mend_schedule(case.body)
     headers = case.headers or {}
     key = headers.get("Idempotency-Key")
     if isinstance(key, str) and _KEY.fullmatch(key):
@@ -60,9 +64,23 @@ def _mend_tasks(case: Any) -> None:
         case.body.setdefault("title", "x")
 
 
+def _mend_schedule(body: Any) -> None:
+    if not isinstance(body, dict):
+        return
+    for name, check, right in (("cron", check_cron, "* * * * *"), ("time_zone", check_zone, "UTC")):
+        if isinstance(body.get(name), str):
+            try:
+                check(body[name])
+            except ValueError:
+                body[name] = right
+    if isinstance(body.get("name"), str) and _NAME.fullmatch(body["name"]):
+        body["name"] = uuid.uuid4().hex
+
+
 def _tasks(body: Any) -> Iterator[dict[str, Any]]:
     if isinstance(body, dict):
         yield body
+        yield from ([body["task"]] if isinstance(body.get("task"), dict) else ())
         inner = body.get("tasks")
         yield from (
             (one for one in inner if isinstance(one, dict)) if isinstance(inner, list) else ()
