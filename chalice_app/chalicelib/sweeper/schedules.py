@@ -32,14 +32,14 @@ class Schedules:
         self._store = store
         self._attempts = attempts
 
-    def fire(self, time_left: Callable[[], bool]) -> Iterator[list[Due]]:
+    def fire(self, may_go_on: Callable[[], bool]) -> Iterator[list[Due]]:
         """Yield the tasks that each schedule makes, stored, not sent; raises StoreUnavailable."""
         more = True
-        while more and time_left():
+        while more and may_go_on():
             due = self._store.due_schedules(limit=CHUNK)
             more = len(due) == CHUNK
             for schedule in due:
-                if not time_left():
+                if not may_go_on():
                     return
                 yield self._fire(schedule)
 
