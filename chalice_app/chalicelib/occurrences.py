@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 LATE = 300.0
 #: Most tasks that one look makes of a schedule that catches up.
 MOST = 100
+#: What a Rhythm raises whose zone or expression is no longer known.
+UNREADABLE = (ZoneInfoNotFoundError, CronSimError)
 
 _FIELDS = re.compile(r"\S+( \S+){4}")
 _ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*")

@@ -48,7 +48,14 @@ class Policy:
     concurrent: bool = False
 
     def __post_init__(self) -> None:
-        """Hold every part to its bounds."""
+        """Hold every part to its sort and its bounds."""
+        for name, value, sorts in (
+            ("attempts", self.attempts, int),
+            ("timeout", self.timeout, int | float),
+            ("backoff", self.backoff, Backoff),
+        ):
+            if value is not None and not isinstance(value, sorts):
+                raise InvalidPolicy(f"{name} cannot be {value!r}.")
         if self.attempts is not None and not 1 <= self.attempts <= MOST_ATTEMPTS:
             raise InvalidPolicy(f"attempts is 1 to {MOST_ATTEMPTS}, not {self.attempts}.")
         if self.timeout is not None and not self.timeout > 0:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     Handler = Callable[["Task", Context[Any]], Any]
 
+#: The longest name of a kind, in characters.
+MAX_KIND = 100
+
 __all__ = ["Backoff", "Context", "Handler", "Registry", "handler", "registry"]
 
 
@@ -50,6 +53,9 @@ class Registry:
         Policy. Raises DuplicateHandler and InvalidPolicy.
         """
         policy = Policy(attempts=attempts, timeout=timeout, backoff=backoff, concurrent=concurrent)
+
+        if not isinstance(kind, str) or not 1 <= len(kind) <= MAX_KIND or "\0" in kind:
+            raise InvalidPolicy(f"A kind is a name of 1 to {MAX_KIND} characters, not {kind!r}.")
 
         def register(function: Handler) -> Handler:
             if kind in self._handlers:

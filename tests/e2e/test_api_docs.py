@@ -1,4 +1,4 @@
-"""docs/api.md, run from its beginning to its end as printed."""
+"""What tells of the API, run from its beginning to its end as printed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.e2e
 
-DOCS = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+PAGES = ("api.md", "limits.md", "schedules.md")
+DOCS = "\n".join((ROOT / "docs" / page).read_text(encoding="utf-8") for page in PAGES)
 BLOCKS = re.findall(r"^```sh\n(.*?)^```$", DOCS, re.MULTILINE | re.DOTALL)
 END = "=== end of a block ==="
 
@@ -58,6 +59,10 @@ def test_what_the_text_says_of_the_answers_holds(answers: list[str]) -> None:
     assert '"status":"pending"' in answer("PATCH")
     assert '"ids":' in answer("/tasks/retry")
     assert "204 No Content" in answer("DELETE")
+    assert '"paused":true' in answer("/pause")
+    assert '"running_per_key":2' in answer("running_per_key")
+    assert '"next":["' in answer('"Nightly report", "tags"')
+    assert '"paused":true' in answer('"paused": true')
 
 
 def test_every_call_has_a_command() -> None:
@@ -67,4 +72,5 @@ def test_every_call_has_a_command() -> None:
     for route in app.app.routes:
         if route.startswith(("/docs/", "/page")):
             continue  # what a browser loads with the page
-        assert route.replace("{task_id}", "$id") in calls
+        named = route.replace("{task_id}", "$id").replace("{schedule_id}", "$id")
+        assert named.replace("{kind}", "http.call") in calls

@@ -338,3 +338,37 @@ def test_a_tick_without_a_database_says_so(api: Api, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(api.runtime.sweeper._schedules._store, "due_schedules", away)
     with pytest.raises(StoreUnavailable):
         sweep(api)
+
+
+@pytest.mark.parametrize(
+    "task", ["{}", '{"kind": "default"}', '{"kind": "default", "title": null}']
+)
+def test_a_schedule_whose_task_cannot_be_made_does_not_stand_before_others(
+    api: Api, task: str
+) -> None:
+    made(api, name="broken")
+    made(api, name="whole")
+    api.table.run("update schedules set task = %s where name = 'broken'", [task])
+    overdue(api, 0)
+    assert sweep(api)["fired"] == 1
+    rows = api.table.run(
+        "select name, next_at > now() + interval '50 minutes' as off from schedules"
+    )
+    assert {row["name"]: row["off"] for row in rows}["broken"]
+
+
+def test_a_schedule_whose_zone_has_gone_is_shown_and_can_be_mended(api: Api) -> None:
+    number = made(api)["id"]
+    api.table.run("update schedules set time_zone = 'Atlantis/Deep'")
+    shown = json.loads(api.get(f"/schedules/{number}").body)
+    assert (shown["time_zone"], shown["next"]) == ("Atlantis/Deep", [])
+    assert json.loads(api.get("/schedules").body)["items"] == [shown]
+    mended = json.loads(patch(api, number, {"time_zone": "UTC"}).body)
+    assert len(mended["next"]) == 5
+
+
+def test_a_task_with_as_many_tags_as_there_may_be_is_made(api: Api) -> None:
+    tags = [f"{number:02}".ljust(50, "x") for number in range(10)]
+    made(api, name="n" * 50, task={"title": "x", "tags": tags})
+    overdue(api, 0)
+    assert sweep(api)["fired"] == 1

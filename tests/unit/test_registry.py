@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 from chalicelib import handlers
-from chalicelib.errors import DuplicateHandler, GiveUp, UnknownKind
+from chalicelib.errors import DuplicateHandler, GiveUp, InvalidPolicy, UnknownKind
 from chalicelib.registry import Context, Registry
 from chalicelib.task import Status, Task
 from tests.contexts import context
@@ -43,6 +43,20 @@ def test_two_handlers_of_one_kind_are_refused() -> None:
     with pytest.raises(DuplicateHandler, match="'a'"):
         registry.handler("a")(lambda _task, _context: 2)
     assert registry.run(task(), CONTEXT) == 1
+
+
+@pytest.mark.parametrize("kind", ["", "k" * 101, "a\0b", 5, None])
+def test_a_kind_that_no_task_could_have_is_refused(kind: Any) -> None:
+    with pytest.raises(InvalidPolicy, match="1 to 100 characters"):
+        Registry().handler(kind)
+
+
+@pytest.mark.parametrize(
+    "option", [{"attempts": 2.5}, {"attempts": "3"}, {"timeout": "1 s"}, {"backoff": 30}]
+)
+def test_an_option_of_another_sort_is_refused(option: Any) -> None:
+    with pytest.raises(InvalidPolicy, match=next(iter(option))):
+        Registry().handler("x", **option)
 
 
 def test_a_kind_without_a_handler_is_unknown() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.errors import ScheduleRefused
 from chalicelib.intake import check_scheduled
-from chalicelib.occurrences import Rhythm
+from chalicelib.occurrences import UNREADABLE, Rhythm
 from chalicelib.schemas import ScheduledTask, SchedulePage, ScheduleView
 from chalicelib.service.paging import fitting, read_cursor, write_cursor
 from chalicelib.store import NEWEST
@@ -98,11 +98,17 @@ def _next(columns: dict[str, Any], now: datetime) -> datetime | None:
     return Rhythm(columns["cron"], columns["time_zone"]).first(now)
 
 
+def _shown(schedule: Schedule) -> list[datetime]:
+    if schedule.next_at is None:
+        return []
+    rhythm = Rhythm(schedule.cron, schedule.time_zone)
+    try:
+        return [schedule.next_at, *rhythm.some(schedule.next_at, SHOWN - 1)]
+    except UNREADABLE:  # known once; so that it can be seen and mended
+        return []
+
+
 def _view(schedule: Schedule) -> ScheduleView:
-    times: list[datetime] = []
-    if schedule.next_at is not None:
-        rhythm = Rhythm(schedule.cron, schedule.time_zone)
-        times = [schedule.next_at, *rhythm.some(schedule.next_at, SHOWN - 1)]
     # As it is shown by POST: with what was left out.
     task = ScheduledTask.model_construct(**schedule.task).model_dump()
     return ScheduleView(
@@ -113,7 +119,7 @@ def _view(schedule: Schedule) -> ScheduleView:
         task=task,
         missed=schedule.missed,
         paused=schedule.paused,
-        next=times,
+        next=_shown(schedule),
         last_at=schedule.last_at,
         created_at=schedule.created_at,
         updated_at=schedule.updated_at,

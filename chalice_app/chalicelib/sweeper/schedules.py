@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from chalicelib import moments
+from chalicelib.errors import StoreUnavailable
 from chalicelib.occurrences import Rhythm
 
 if TYPE_CHECKING:
@@ -31,24 +32,32 @@ class Schedules:
         self._store = store
         self._attempts = attempts
 
-    def fire(self, time_left: Callable[[], bool]) -> Iterator[list[Due]]:
+    def fire(self, may_go_on: Callable[[], bool]) -> Iterator[list[Due]]:
         """Yield the tasks that each schedule makes, stored, not sent; raises StoreUnavailable."""
         more = True
-        while more and time_left():
+        while more and may_go_on():
             due = self._store.due_schedules(limit=CHUNK)
             more = len(due) == CHUNK
             for schedule in due:
-                if not time_left():
+                if not may_go_on():
                     return
                 yield self._fire(schedule)
 
     def _fire(self, schedule: Schedule) -> list[Due]:
-        times, next_at = _due(schedule)
-        items = [self._item(schedule, time) for time in times]
-        last_at = times[-1] if times else None
-        made = self._store.fire_schedule(schedule, items, last_at=last_at, next_at=next_at)
+        try:
+            times, next_at = _due(schedule)
+            items = [self._item(schedule, time) for time in times]
+            last_at = times[-1] if times else None
+            made = self._store.fire_schedule(schedule, items, last_at=last_at, next_at=next_at)
+        except StoreUnavailable:
+            raise
+        except Exception:  # zones and kinds change; the other schedules are to have their turns
+            logger.exception("schedule_broken", extra={"schedule_id": schedule.id})
+            later = schedule.now + PUT_OFF
+            return self._store.fire_schedule(schedule, [], last_at=None, next_at=later)
         for one in made:
             facts = {"task_id": one.task.id, "kind": one.task.kind}
+            logger.info("task_created", extra=facts)
             logger.info("schedule_fired", extra=facts | {"schedule_id": schedule.id})
         return made
 
@@ -68,8 +77,4 @@ def _due(schedule: Schedule) -> tuple[list[datetime], datetime | None]:
     rhythm, next_at = Rhythm(schedule.cron, schedule.time_zone), schedule.next_at
     if next_at is None:
         return [], None
-    try:
-        return rhythm.due(next_at, schedule.now, catch_up=schedule.missed == "catch_up")
-    except Exception:  # zones change; the other schedules are to have their turns
-        logger.exception("schedule_broken", extra={"schedule_id": schedule.id})
-        return [], schedule.now + PUT_OFF
+    return rhythm.due(next_at, schedule.now, catch_up=schedule.missed == "catch_up")

@@ -61,7 +61,7 @@ class Sweeper:
             "rescued": _in_chunks(self._rescue, CHUNK, time_left),
             "expired": _in_chunks(self._expire, CHUNK, time_left),
         }
-        new = [one.letter() for made in self._schedules.fire(time_left) for one in made]
+        new = self._fire(time_left)
         done |= {"fired": len(new), "called": 0, "sent": 0, "sent_again": 0}
         done |= {"letters_sent": 0, "letters_deleted": 0, "purged": 0}
         try:
@@ -101,8 +101,14 @@ class Sweeper:
         due, unfinished = self._store.count_presumed()
         return max(0, min(due, unfinished - self._queue.depth())) if due else 0
 
+    def _fire(self, time_left: Callable[[], bool]) -> list[Letter]:
+        new: list[Letter] = []
+        for made in self._schedules.fire(lambda: time_left() and len(new) < MOST_SENT):
+            new.extend(one.letter() for one in made)
+        return new
+
     def _send_all(self, done: dict[str, int], time_left: Callable[[], bool]) -> None:
-        store, most = self._store, MOST_SENT
+        store, most = self._store, MOST_SENT - done["fired"]
         done["called"] = self._send(partial(store.call_parked, None), most, time_left)
         most -= done["called"]
         done["sent"] = self._send(partial(store.dispatch_tasks, unsent=True), most, time_left)
