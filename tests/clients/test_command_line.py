@@ -64,6 +64,13 @@ def test_a_payload_comes_from_a_file_or_standard_input(
     assert [row["payload"]["from"] for row in service.rows.values()] == ["file", "input"]
 
 
+def test_a_task_may_be_created_with_a_high_priority(service: FakeService) -> None:
+    assert run(["create", "a", "--priority", "high"]) == 0
+    assert run(["create", "b"]) == 0
+    sent = [json.loads(request.content) for request in service.requests]
+    assert [body.get("priority") for body in sent] == ["high", None]
+
+
 def test_json_is_one_object_a_line(
     service: FakeService, capsys: pytest.CaptureFixture[str]
 ) -> None:
