@@ -77,6 +77,7 @@ class Simulation:
         refused = self._gateway.refuses(now, "gateway") or self._account.refuses(now, "api")
         if refused:
             self.told.bound[refused] += 1
+            self.told.refused += 1
             again = self._stage.again * (0.5 + self._random.random())
             self._at(now + again, self._ask, first, tasks)
             return

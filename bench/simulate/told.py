@@ -32,6 +32,8 @@ class Told:
     waits: array[float] = field(default_factory=lambda: array("d"))
     accepted: array[float] = field(default_factory=lambda: array("d"))
     begins: array[float] = field(default_factory=lambda: array("d"))
+    #: Requests that were refused, each as often as it was.
+    refused: int = 0
     #: How often each limit refused a request or kept the mapping from a batch.
     bound: Counter[str] = field(default_factory=Counter)
     peaks: Counter[str] = field(default_factory=Counter)
