@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 import random
 from collections import deque
 from typing import TYPE_CHECKING
@@ -32,7 +33,7 @@ class Simulation:
         self._events: list[tuple[float, int, Callable[..., None], tuple[object, ...]]] = []
         self._numbers = itertools.count()
         self._gateway = Bucket(limits.gateway_rate, limits.gateway_burst)
-        self._account = Account(limits, ("api", "worker"))
+        self._account = Account(limits, {"api": stage.reserve, "worker": math.inf})
         self._cores = Cores(limits.cores)
         self._pollers = Pollers(limits, stage.maximum)
         self._queue: deque[tuple[float, float]] = deque()  # when sent, when asked for
@@ -81,7 +82,7 @@ class Simulation:
             again = self._stage.again * (0.5 + self._random.random())
             self._at(now + again, self._ask, first, tasks)
             return
-        cold = self._stage.cold if self._account.begin(now, "api") else 0.0
+        cold = self._stage.cold if self._account.begin("api") else 0.0
         self._note()
         self._at(now + cold + self._stage.request, self._create, first, tasks)
 
@@ -90,7 +91,7 @@ class Simulation:
         self._at(end, self._answer, first, tasks)
 
     def _answer(self, now: float, first: float, tasks: int) -> None:
-        self._account.end("api")
+        self._account.end(now, "api")
         self.told.accepted.append(now - first)
         self._send(now, [first] * tasks)
         self._poll(now)
@@ -122,7 +123,7 @@ class Simulation:
     def _blocked(self, now: float) -> str:
         if self._pollers.in_flight + self._size() > self._limits.in_flight:
             return "in flight"
-        return self._pollers.blocked() or self._account.refuses(now, "worker", full="keep")
+        return self._pollers.blocked() or self._account.refuses(now, "worker", unconnected=True)
 
     def _size(self) -> int:
         return min(self._stage.batch, len(self._queue))
@@ -131,7 +132,7 @@ class Simulation:
         batch = [self._queue.popleft()[1] for _ in range(self._size())]
         self._pollers.begin(len(batch))
         self.told.sqs_calls += 2 * -(-len(batch) // TEN)  # received, and deleted
-        new = self._account.begin(now, "worker")
+        new = self._account.begin("worker")
         if new is None:
             # No connection for this process: the batch is kept, until it can be seen again.
             self.told.bound["connections"] += 1
@@ -184,7 +185,7 @@ class Simulation:
         self._at(end, self._work, batch, place + settled, begun)
 
     def _end(self, now: float, received: int) -> None:
-        self._account.end("worker")
+        self._account.end(now, "worker")
         self._pollers.end(received)
         self._poll(now)
 

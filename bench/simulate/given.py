@@ -19,6 +19,8 @@ class Limits:
     growth_burst: float = 1_000
     #: Lambda: synchronous requests a second, for each of the account's concurrency.
     requests_each: float = 10
+    #: Lambda ends a process that has been idle for so long; assumed, AWS does not say.
+    idle: float = 300
     #: The mapping: batches at once to begin with, more of them a second, at most.
     mapping_start: int = 5
     mapping_growth: float = 300 / 60
@@ -52,6 +54,8 @@ class Stage:
     window: float = 0.0
     #: MAXIMUM_CONCURRENCY; None: pollers take its place, and nothing bounds them here.
     maximum: int | None = 10
+    #: The API's reserved concurrency; infinite: none.
+    reserve: float = math.inf
     #: Tasks that one worker runs at once: 1, or WORKER_THREADS for concurrent kinds.
     threads: int = 1
     #: WORKER_TIMEOUT.

@@ -56,20 +56,24 @@ def measure() -> list[Taken]:
 
 def _all(world: World, data: Path) -> Iterator[Taken]:
     for size, rounds in SIZES.items():
-        tokens = [str(uuid.uuid4()) for _ in range(rounds)]
-        made: list[list[int]] = []
-        acts: dict[str, Callable[[int], object]] = {
-            "create": lambda _, size=size, made=made: made.append(_create(world.clients, size)),
-            "claim": lambda n, t=tokens, made=made: _claim(world.store, made[n], t[n]),
-            "settle": lambda n, t=tokens, made=made: _settle(world.store, made[n], t[n]),
-        }
-        for statement, act in acts.items():
-            core, clock = _core_seconds(data), time.perf_counter()
-            for number in range(rounds):
-                act(number)
-            clock, core = time.perf_counter() - clock, _core_seconds(data) - core
-            yield Taken(statement, size, core / rounds, clock / rounds)
+        yield from _size(world, data, size, rounds)
     yield _purge(world, data)
+
+
+def _size(world: World, data: Path, size: int, rounds: int) -> Iterator[Taken]:
+    tokens = [str(uuid.uuid4()) for _ in range(rounds)]
+    made: list[list[int]] = []
+    acts: dict[str, Callable[[int], None]] = {
+        "create": lambda _: made.append(_create(world.clients, size)),
+        "claim": lambda number: _claim(world.store, made[number], tokens[number]),
+        "settle": lambda number: _settle(world.store, made[number], tokens[number]),
+    }
+    for statement, act in acts.items():
+        core, clock = _core_seconds(data), time.perf_counter()
+        for number in range(rounds):
+            act(number)
+        clock, core = time.perf_counter() - clock, _core_seconds(data) - core
+        yield Taken(statement, size, core / rounds, clock / rounds)
 
 
 def _purge(world: World, data: Path) -> Taken:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import heapq
 import math
+from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping
 
     from bench.simulate.given import Limits
 
@@ -41,53 +42,65 @@ class Bucket:
 class Account:
     """Lambda's processes in an account, each of which holds one connection once it was begun."""
 
-    def __init__(self, limits: Limits, functions: Iterable[str]) -> None:
-        """Begin without a process."""
-        self._limits = limits
-        self._idle = dict.fromkeys(functions, 0)
-        self._growth = {name: Bucket(limits.growth, limits.growth_burst) for name in self._idle}
-        self._requests = Bucket(
-            limits.account * limits.requests_each, limits.account * limits.requests_each
-        )
-        self.running = 0
+    def __init__(self, limits: Limits, reserves: Mapping[str, float]) -> None:
+        """Begin without a process; ``reserves`` bounds how many of a function run at once."""
+        self._limits, self._reserves = limits, reserves
+        #: Since when each idle process has been so; the last to end is the first to be used.
+        self._idle: dict[str, deque[float]] = {name: deque() for name in reserves}
+        self._growth = {name: Bucket(limits.growth, limits.growth_burst) for name in reserves}
+        requests = limits.account * limits.requests_each
+        self._requests = Bucket(requests, requests)
+        self._running = dict.fromkeys(reserves, 0)
         self.processes = 0
 
-    def refuses(self, now: float, function: str, *, full: str = "connections") -> str:
+    @property
+    def running(self) -> int:
+        """How many invocations there are."""
+        return sum(self._running.values())
+
+    def refuses(self, now: float, function: str, *, unconnected: bool = False) -> str:
         """Return what keeps a function from being invoked; nothing if nothing does.
 
-        With ``full="keep"`` a process that gets no connection may be begun all the same.
+        ``unconnected`` says that it is invoked even if its process will get no connection.
         """
+        self._forget(now)
         if self.running >= self._limits.account:
             return "account"
+        if self._running[function] >= self._reserves[function]:
+            return "reserve"
         if not self._requests.has(now):
             return "invocations"
         if self._idle[function]:
             return ""
         if not self._growth[function].has(now):
             return "growth"
-        if self.processes >= self._limits.connections and full != "keep":
-            return full
-        return ""
+        full = self.processes >= self._limits.connections
+        return "connections" if full and not unconnected else ""
 
-    def begin(self, now: float, function: str) -> bool | None:  # noqa: ARG002  (see refuses)
+    def begin(self, function: str) -> bool | None:
         """Invoke a function; tell whether in a new process, None if that gets no connection."""
-        if self._idle[function]:
-            self._requests.take()
-            self._idle[function] -= 1
-            self.running += 1
-            return False
         self._requests.take()
+        if self._idle[function]:
+            self._idle[function].pop()
+            self._running[function] += 1
+            return False
         self._growth[function].take()
         if self.processes >= self._limits.connections:
             return None
         self.processes += 1
-        self.running += 1
+        self._running[function] += 1
         return True
 
-    def end(self, function: str) -> None:
+    def end(self, now: float, function: str) -> None:
         """Note that an invocation ended; its process waits for another."""
-        self.running -= 1
-        self._idle[function] += 1
+        self._running[function] -= 1
+        self._idle[function].append(now)
+
+    def _forget(self, now: float) -> None:
+        for idle in self._idle.values():
+            while idle and now - idle[0] > self._limits.idle:
+                idle.popleft()
+                self.processes -= 1
 
 
 class Pollers:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bench.simulate import plan
@@ -166,8 +165,11 @@ def burst(tasks: int = 10_000) -> Iterator[str]:
         for maximum in (10, 100, 1_000):
             told = _run(Stage(handler=handler, maximum=maximum), asked=tasks)
             rows.append([f"{handler:g} s", str(maximum), *_burst(told)])
-    small = _run(Stage(), Limits(connections=AT_FOUR_ACU), asked=tasks)
+    four = Limits(connections=AT_FOUR_ACU)
+    small = _run(Stage(), four, asked=tasks)
     rows.append(["1 s", "10, Aurora of 4 ACU", *_burst(small)])
+    reserved = _run(Stage(reserve=50), four, asked=tasks)
+    rows.append(["1 s", "10, the same, a reserve of 50 for the API", *_burst(reserved)])
     beside = _run(Stage(threads=8, maximum=1_000), asked=tasks)
     rows.append(["1 s", "1000, eight beside each other", *_burst(beside)])
     together = _run(Stage(maximum=1_000, together=100, request=0.3), asked=tasks)

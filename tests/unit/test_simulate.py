@@ -147,6 +147,22 @@ def test_a_request_without_a_connection_is_asked_again() -> None:
     assert max(told.accepted) > 1
 
 
+def test_a_reserve_bounds_the_requests_that_run_and_so_their_connections() -> None:
+    stage = replace(BARE, request=1, reserve=4, maximum=2)
+    told = Simulation(stage, FREE, NOTHING).run([(0.0, 1)] * 20)
+    assert told.bound["reserve"] > 0
+    assert (told.done, told.peaks["connections"]) == (20, 4 + 2)
+
+
+def test_a_process_that_is_idle_for_long_gives_its_connection_back() -> None:
+    limits = replace(FREE, connections=5, idle=100)
+    stage = replace(BARE, request=1, batch=1, timeout=10)
+    told = Simulation(stage, limits, NOTHING).run([(0.0, 1)] * 5)
+    # The API holds all five: the worker has none until the messages can be seen again.
+    assert (told.done, told.bound["connections"]) == (5, 10)
+    assert told.drained == pytest.approx(1 + 120 + 1)
+
+
 def test_statements_wait_for_the_cores_of_the_database() -> None:
     takes = replace(NOTHING, settle=(0.1, 0))
     limits = replace(FREE, cores=2)
