@@ -214,12 +214,12 @@ update tasks t
 -- name: claim_tasks
 -- A function, because the server keeps its plans: said as one statement, the plan would take as long
 -- as all the rest for a batch of ten.
-select c.*, (select t.priority from tasks t where t.id = c.id) as priority
+select *
   from claim_tasks(
            ids => %(ids)s::bigint[], message_ids => %(message_ids)s::text[],
            receive_counts => %(receive_counts)s::integer[], trace_ids => %(trace_ids)s::text[],
            token => %(token)s::uuid, lease => %(lease)s, request_id => %(request_id)s,
-           alone => %(alone)s, grace => %(grace)s) as c
+           alone => %(alone)s, grace => %(grace)s)
 
 
 -- name: settle_attempts
