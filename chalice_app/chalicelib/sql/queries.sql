@@ -684,18 +684,27 @@ returning t.id
 
 
 -- name: purge_limits
--- What says nothing: limits of a kind that has none, buckets that are full or of no use.
-with nothing as (
-    delete from kind_limits
-     where not paused and running is null and running_per_key is null and rate is null
-    returning kind
+-- What says nothing: limits of a kind that has none, buckets that are full or of no use, and were not
+-- touched for a minute, by which claims that see them otherwise are over. What somebody holds is left
+-- to the next time: a claim that spends a token would else find a full bucket, or a deadlock.
+with idle as (
+    select k.kind
+      from kind_limits k
+     where not k.paused and k.running is null and k.running_per_key is null and k.rate is null
+       for update skip locked
+), nothing as (
+    delete from kind_limits k using idle where k.kind = idle.kind
+), full_ones as (
+    select b.kind, b.limit_key
+      from rate_buckets b left join kind_limits k using (kind)
+     where b.filled_at < now() - interval '1 minute'
+       and (k.rate is null
+            or b.tokens + k.rate * extract(epoch from now() - b.filled_at) >= k.burst)
+     limit %(limit)s
+       for update of b skip locked
 )
 delete from rate_buckets b
- using (select f.kind, f.limit_key
-          from rate_buckets f left join kind_limits k using (kind)
-         where k.rate is null
-            or f.tokens + k.rate * extract(epoch from now() - f.filled_at) >= k.burst
-         limit %(limit)s) as full_ones
+ using full_ones
  where b.kind = full_ones.kind and b.limit_key = full_ones.limit_key
 returning b.kind
 
