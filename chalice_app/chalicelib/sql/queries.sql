@@ -828,7 +828,7 @@ with caller as materialized (
            time_zone = coalesce(%(time_zone)s, s.time_zone),
            task = coalesce(%(task)s::jsonb, s.task), missed = coalesce(%(missed)s, s.missed),
            paused = coalesce(%(paused)s::boolean, s.paused),
-           next_at = %(next_at)s::timestamptz, updated_at = now()
+           next_at = %(next_at)s::timestamptz, put_off_until = null, updated_at = now()
       from held
      where s.id = held.id and not held.stale and not held.taken
     returning s.*
@@ -852,19 +852,29 @@ select caller.refusal, gone.id
 
 
 -- name: due_schedules
+-- Those that catch up come last, since they may have a year to make up for: who is on time would else
+-- wait until that is a missed time, too.
 select s.*, now() as now
   from schedules s
  where s.next_at <= now()
- order by s.next_at
+   and (s.put_off_until is null or s.put_off_until <= now())
+   and s.id <> all (%(others_than)s::bigint[])
+ order by s.missed = 'catch_up' and s.next_at < now() - make_interval(secs => %(late)s), s.next_at
  limit %(limit)s
 
 
+-- name: put_off_schedule
+update schedules
+   set put_off_until = now() + make_interval(secs => %(seconds)s)
+ where id = %(id)s and next_at = %(was)s
+
+
 -- name: fire_schedule
--- Only from the time on that it was read with (none, once it is paused): of two sweepers, or of a statement that is said again,
--- one makes the tasks. Their unique keys would not let them be made twice, either.
+-- Only from the time on that it was read with (none, once it is paused): of two sweepers, or of a
+-- statement that is said again, one makes the tasks. Their unique keys would not let them be made twice, either.
 with moved as (
     update schedules
-       set next_at = %(next_at)s::timestamptz, updated_at = now(),
+       set next_at = %(next_at)s::timestamptz, put_off_until = null, updated_at = now(),
            last_at = coalesce(%(last_at)s::timestamptz, last_at)
      where id = %(id)s and next_at = %(was)s
     returning tenant
