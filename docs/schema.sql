@@ -768,6 +768,7 @@ CREATE TABLE public.schedules (
     paused boolean NOT NULL,
     next_at timestamp with time zone,
     last_at timestamp with time zone,
+    put_off_until timestamp with time zone,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone,
     CONSTRAINT missed_is_known CHECK ((missed = ANY (ARRAY['skip'::text, 'catch_up'::text]))),
@@ -781,6 +782,8 @@ COMMENT ON COLUMN public.schedules.missed IS 'Whether a task is made for a time 
 COMMENT ON COLUMN public.schedules.next_at IS 'When the next task is to be made; null while paused, and if the expression has no more times.';
 
 COMMENT ON COLUMN public.schedules.last_at IS 'The time that the newest task was made for.';
+
+COMMENT ON COLUMN public.schedules.put_off_until IS 'Until when it is left alone, since its task or its next time could not be made.';
 
 ALTER TABLE public.schedules ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.schedules_id_seq
