@@ -131,33 +131,43 @@ class Count:
 _COUNTED = 4
 
 
-def counted(home: Home, case: Case) -> Count:
-    """Run a case apart from any clock and count what it says."""
-    database = home.environ["DATABASE_URL"]
-    postgres = Counter(urlsplit(database).port or 0, postgres=True)
-    endpoint = home.environ["AWS_ENDPOINT_URL_SQS"]
-    sqs = Counter(urlsplit(endpoint).port or 0, postgres=False)
-    more = {
-        "DATABASE_URL": _at(database, postgres.port),
-        "AWS_ENDPOINT_URL_SQS": _at(endpoint, sqs.port),
-        "BENCH_QUEUE_URL": _at(home.environ["BENCH_QUEUE_URL"], sqs.port),
-    }
-    calls = min(_COUNTED, case.calls_of(home.name))
-    with Lane(home, case.role, **more) as lane:
-        lane.run(*case.warming(home.name))
-        postgres.tally.clear()
-        sqs.tally.clear()
-        lane.run(case, calls)
-    postgres.close()
-    sqs.close()
-    tasks = calls * case.batch
-    said = postgres.tally
-    return Count(
-        said.statements / tasks,
-        said.round_trips / tasks,
-        said.connections / tasks,
-        sqs.tally.round_trips / tasks,
-    )
+class CountedLane(Lane):
+    """A process whose every word to PostgreSQL and SQS is counted; no clock runs."""
+
+    def __init__(self, home: Home, role: str) -> None:
+        """Start it behind counters."""
+        database, endpoint = home.environ["DATABASE_URL"], home.environ["AWS_ENDPOINT_URL_SQS"]
+        self._postgres = Counter(urlsplit(database).port or 0, postgres=True)
+        self._sqs = Counter(urlsplit(endpoint).port or 0, postgres=False)
+        super().__init__(
+            home,
+            role,
+            DATABASE_URL=_at(database, self._postgres.port),
+            AWS_ENDPOINT_URL_SQS=_at(endpoint, self._sqs.port),
+            BENCH_QUEUE_URL=_at(home.environ["BENCH_QUEUE_URL"], self._sqs.port),
+        )
+
+    def count(self, case: Case) -> Count:
+        """Run a case and return what it says once its connections are open."""
+        calls = min(_COUNTED, case.calls_of(self.name))
+        self.run(*case.warming(self.name))
+        said, sent = self._postgres.tally, self._sqs.tally
+        said.clear()
+        sent.clear()
+        self.run(case, calls)
+        tasks = calls * case.batch
+        return Count(
+            said.statements / tasks,
+            said.round_trips / tasks,
+            said.connections / tasks,
+            sent.round_trips / tasks,
+        )
+
+    def close(self) -> None:
+        """End the process and what counts."""
+        super().close()
+        self._postgres.close()
+        self._sqs.close()
 
 
 def _at(url: str, port: int) -> str:

@@ -8,7 +8,7 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from bench.lane import Case, Count, Lane, Run, counted
+from bench.lane import Case, Count, CountedLane, Lane, Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -45,7 +45,7 @@ class Cell:
     """A contestant in a case: milliseconds, a task's share of them, and what it said for a task.
 
     ``p50`` and ``task`` are medians over the rounds, ``p99`` is of all calls of all rounds and of
-    fewer than a hundred the slowest; ``memory`` is the most that the process had, in MB.
+    fewer than a hundred the slowest; ``memory`` is the most that its process had until then, in MB.
     """
 
     case: str
@@ -75,29 +75,35 @@ def measured(
 ) -> list[Cell]:
     """Return a cell for each contestant in each case. Raises StackError if one fails."""
     cells: list[Cell] = []
-    for case in chosen:
-        taking_part = [home for home in homes if case.what != "send" or home.name == "floor"]
-        told = _rounds(stage, taking_part, case, rounds, say)
-        cells += [_cell(case, one.name, told[one.name], counted(one, case)) for one in taking_part]
+    for role in dict.fromkeys(case.role for case in chosen):
+        with contextlib.ExitStack() as stack:
+            lanes = [stack.enter_context(Lane(home, role)) for home in homes]
+            counted = {home.name: stack.enter_context(CountedLane(home, role)) for home in homes}
+            for case in chosen:
+                if case.role != role:
+                    continue
+                taking_part = [
+                    lane for lane in lanes if case.what != "send" or lane.name == "floor"
+                ]
+                told = _rounds(stage, taking_part, case, rounds, say)
+                cells += [_cell(case, n, runs, counted[n].count(case)) for n, runs in told.items()]
     return cells
 
 
 def _rounds(
-    stage: Stage, homes: Sequence[Home], case: Case, rounds: int, say: Callable[[str], None]
+    stage: Stage, lanes: Sequence[Lane], case: Case, rounds: int, say: Callable[[str], None]
 ) -> dict[str, list[Run]]:
-    runs: dict[str, list[Run]] = {home.name: [] for home in homes}
+    runs: dict[str, list[Run]] = {lane.name: [] for lane in lanes}
     told = time.monotonic()
-    with contextlib.ExitStack() as stack:
-        lanes = [stack.enter_context(Lane(home, case.role)) for home in homes]
+    for lane in lanes:
+        lane.run(*case.warming(lane.name))
+    for turn in range(rounds):
+        stage.rest()
         for lane in lanes:
-            lane.run(*case.warming(lane.name))
-        for turn in range(rounds):
-            stage.rest()
-            for lane in lanes:
-                runs[lane.name].append(lane.run(case, case.calls_of(lane.name)))
-                if time.monotonic() - told > _TELL_EVERY:
-                    say(f"{case.name}: round {turn + 1} of {rounds}, {lane.name} …")
-                    told = time.monotonic()
+            runs[lane.name].append(lane.run(case, case.calls_of(lane.name)))
+            if time.monotonic() - told > _TELL_EVERY:
+                say(f"{case.name}: round {turn + 1} of {rounds}, {lane.name} …")
+                told = time.monotonic()
     return runs
 
 
