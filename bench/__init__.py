@@ -1,1 +1,1 @@
-"""Measures the service beside the seed's own algorithm and the bare calls; never packaged."""
+"""Measures the service beside the plain algorithm and the bare calls; never packaged."""

@@ -1,4 +1,4 @@
-"""Measures the service, the seed's own algorithm and the bare calls, side by side."""
+"""Measures the service, the plain algorithm and the bare calls, side by side."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _measured(options: argparse.Namespace) -> report.Report:
         told = report.Report(report.machine(scene.machine()))
         homes = [
             scene.ours(budgets.OURS),
-            scene.seed(),
+            scene.plain(),
             scene.floor(),
             scene.ours(budgets.KEYS, keys=True),
         ]

@@ -10,7 +10,7 @@ from bench.measure import CREATE, WORK, Cell
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-OURS, KEYS, SEED, FLOOR = "ours", "ours+keys", "seed", "floor"
+OURS, KEYS, PLAIN, FLOOR = "ours", "ours+keys", "plain", "floor"
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ def of_cells(cells: Sequence[Cell]) -> list[Budget]:
         Budget("create: round trips, keys and limits on", found[CREATE, KEYS].round_trips, 1),
         Budget("work 10: statements per task", found[WORK[10], OURS].statements, 0.3),
         Budget("work 10: round trips per task", found[WORK[10], OURS].round_trips, 0.3),
-        Budget("create one: time, of the seed's", ratio(CREATE, SEED), 0.35),
-        Budget("work 10: time per task, of the seed's", ratio(WORK[10], SEED), 1 / 60),
-        Budget("work 100: time per task, of the seed's", ratio(WORK[100], SEED), 1 / 200),
+        Budget("create one: time, of the plain's", ratio(CREATE, PLAIN), 0.35),
+        Budget("work 10: time per task, of the plain's", ratio(WORK[10], PLAIN), 1 / 60),
+        Budget("work 100: time per task, of the plain's", ratio(WORK[100], PLAIN), 1 / 200),
         Budget("create one: time, of the floor's", ratio(CREATE, FLOOR), 1.25),
     ]

@@ -33,10 +33,10 @@ def cases(*, smoke: bool) -> list[Case]:
     return [
         Case(CREATE, "create", 1, 200),
         Case(SEND, "send", 1, 200),
-        Case(BATCH, "create", 1000, 3, fewer=(("seed", 1),)),
+        Case(BATCH, "create", 1000, 3, fewer=(("plain", 1),)),
         Case(WORK[1], "work", 1, 100, "worker"),
-        Case(WORK[10], "work", 10, 50, "worker", fewer=(("seed", 10),)),
-        Case(WORK[100], "work", 100, 20, "worker", fewer=(("seed", 1),)),
+        Case(WORK[10], "work", 10, 50, "worker", fewer=(("plain", 10),)),
+        Case(WORK[100], "work", 100, 20, "worker", fewer=(("plain", 1),)),
     ]
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bench.measure import Cell
 
 _SIZE = 900, 400
-_COLOURS = {"ours": "#1f6feb", "seed": "#d29922", "floor": "#8b949e", "ours+keys": "#79b8ff"}
+_COLOURS = {"ours": "#1f6feb", "plain": "#d29922", "floor": "#8b949e", "ours+keys": "#79b8ff"}
 
 
 def draw(cells: Sequence[Cell], file: Path) -> None:

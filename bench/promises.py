@@ -1,4 +1,4 @@
-"""What the seed promises, and what was measured of the service instead."""
+"""What is promised of the plain algorithm, and what was measured of the service instead."""
 
 from __future__ import annotations
 
@@ -28,4 +28,4 @@ def beside(cells: Sequence[Cell], alone: dict[str, Any]) -> list[dict[str, Any]]
 
 
 def _row(what: str, promise: str, p50: float, p99: float) -> dict[str, Any]:
-    return {"what": what, "the seed promises": promise, "p50 ms": p50, "p99 ms": p99}
+    return {"what": what, "promised": promise, "p50 ms": p50, "p99 ms": p99}

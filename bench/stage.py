@@ -76,10 +76,10 @@ class Stage:
         """Return the home of the bare calls, which work on a table of ours."""
         return self._home("floor", "bench.floor", self._database("floor", migrated=True), {})
 
-    def seed(self) -> Home:
-        """Return the seed's home."""
-        url = self._database("seed", migrated=False)
-        return self._home("seed", "bench.seed", url, {}, tools.python_of("bench"))
+    def plain(self) -> Home:
+        """Return the plain algorithm's home."""
+        url = self._database("plain", migrated=False)
+        return self._home("plain", "bench.plain", url, {}, tools.python_of("bench"))
 
     def rest(self) -> None:
         """Empty the queues and let the databases write what they have in memory."""

@@ -1,4 +1,4 @@
-"""The seed's HTTP API: commit, send, answer."""
+"""The plain HTTP API: commit, send, answer."""
 
 import functools
 import json

@@ -1,4 +1,4 @@
-"""The seed's table and what its HTTP API takes and gives."""
+"""The plain algorithm's table and what its HTTP API takes and gives."""
 
 import enum
 import os

@@ -1,4 +1,4 @@
-"""The seed's Lambda function: for each message a connection, two updates, two commits."""
+"""The plain Lambda function: for each message a connection, two updates, two commits."""
 
 import json
 import os

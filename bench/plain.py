@@ -1,4 +1,4 @@
-"""The seed as a contestant: its API called as a server would, its worker as Lambda would."""
+"""The plain algorithm as a contestant: its API called as a server would, its worker as Lambda would."""
 
 from __future__ import annotations
 
