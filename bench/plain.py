@@ -1,4 +1,4 @@
-"""The plain algorithm as a contestant: its API called as a server would, its worker as Lambda would."""
+"""The plain algorithm as a contestant: its API as a server would call it, its worker as Lambda."""
 
 from __future__ import annotations
 
