@@ -26,7 +26,8 @@ def draw(cells: Sequence[Cell], file: Path) -> None:
     names = [name for name in _COLOURS if any(cell.name == name for cell in cells)]
     found = {(cell.case, cell.name): cell.task for cell in cells}
     cases = [case for case in dict.fromkeys(c.case for c in cells) if (case, names[0]) in found]
-    chart = VerticalBarChart(x=60, y=40, width=680, height=310)
+    chart = VerticalBarChart()
+    chart.x, chart.y, chart.width, chart.height = 60, 40, 680, 310
     chart.valueAxis = LogYValueAxis()
     chart.valueAxis.labelTextFormat = "%g"
     chart.data = [[found[case, name] for case in cases] for name in names]
@@ -34,7 +35,8 @@ def draw(cells: Sequence[Cell], file: Path) -> None:
     for number, name in enumerate(names):
         chart.bars[number].fillColor = HexColor(_COLOURS[name])
         chart.bars[number].strokeColor = None
-    legend = Legend(x=760, y=340)
+    legend = Legend()
+    legend.x, legend.y = 760, 340
     legend.colorNamePairs = [(HexColor(_COLOURS[name]), name) for name in names]
     drawing = Drawing(*_SIZE)
     for part in (chart, legend, String(20, 375, "ms for each task (logarithmic)")):

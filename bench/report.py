@@ -37,7 +37,12 @@ class Report:
             head = list(rows[0])
             parts.append(f"{title}\n\n{_table(head, ([_shown(r[h]) for h in head] for r in rows))}")
         if self.budgets:
-            parts.append(_table(("budget", "measured", "bound", "met"), map(_judged, self.budgets)))
+            parts.append(
+                _table(
+                    ("budget", "measured", "bound", "met", "the floor's"),
+                    map(_judged, self.budgets),
+                )
+            )
         return "\n\n".join(parts)
 
     def as_dict(self) -> dict[str, Any]:
@@ -82,9 +87,9 @@ def _row(cell: Cell) -> list[str]:
 
 
 def _judged(budget: Budget) -> list[str]:
-    sign = "≥" if budget.least else "≤"
+    floor = "" if budget.floor is None else f"{budget.floor:.3g}"
     met = "yes" if budget.met else "no"
-    return [budget.what, f"{budget.figure:.3g}", f"{sign} {budget.bound:.3g}", met]
+    return [budget.what, f"{budget.figure:.3g}", f"≤ {budget.bound:.3g}", met, floor]
 
 
 def _shown(value: Any) -> str:
