@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bench.measure import Cell
 
 _SIZE = 900, 400
+_RANGE = 0.01, 100  # milliseconds
 _COLOURS = {"ours": "#1f6feb", "plain": "#d29922", "floor": "#8b949e", "ours+keys": "#79b8ff"}
 
 
@@ -30,13 +31,15 @@ def draw(cells: Sequence[Cell], file: Path) -> None:
     chart.x, chart.y, chart.width, chart.height = 60, 40, 680, 310
     chart.valueAxis = LogYValueAxis()
     chart.valueAxis.labelTextFormat = "%g"
+    chart.valueAxis.valueMin, chart.valueAxis.valueMax = _RANGE
+    chart.categoryAxis.joinAxisMode = "bottom"
     chart.data = [[found[case, name] for case in cases] for name in names]
     chart.categoryAxis.categoryNames = cases
     for number, name in enumerate(names):
         chart.bars[number].fillColor = HexColor(_COLOURS[name])
         chart.bars[number].strokeColor = None
     legend = Legend()
-    legend.x, legend.y = 760, 340
+    legend.x, legend.y, legend.columnMaximum = 760, 340, len(names)
     legend.colorNamePairs = [(HexColor(_COLOURS[name]), name) for name in names]
     drawing = Drawing(*_SIZE)
     for part in (chart, legend, String(20, 375, "ms for each task (logarithmic)")):

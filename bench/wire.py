@@ -59,12 +59,12 @@ class Counter:
             while True:
                 client, _ = self._listener.accept()
                 self.tally.add(connections=1)
-                _Line(client, self._to, self.tally, _Statements() if self._postgres else None)
+                _Line(client, self._to, self.tally, Statements() if self._postgres else None)
 
 
 class _Line:
     def __init__(
-        self, client: socket.socket, port: int, tally: Tally, statements: _Statements | None
+        self, client: socket.socket, port: int, tally: Tally, statements: Statements | None
     ) -> None:
         server = socket.create_connection((processes.HOST, port))
         self._asked = False
@@ -85,14 +85,16 @@ class _Line:
             self._tally.add(round_trips=1)
 
 
-class _Statements:
+class Statements:
     """Finds the statements in what a client of PostgreSQL sends, however it is cut."""
 
     def __init__(self) -> None:
+        """Begin before the start-up message."""
         self._rest = b""
         self._started = False
 
     def count(self, data: bytes) -> int:
+        """Return how many more are complete with these bytes."""
         self._rest += data
         found = 0
         while (head := int(self._started)) + 4 <= len(self._rest):
