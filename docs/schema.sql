@@ -256,7 +256,7 @@ $$;
 
 COMMENT ON FUNCTION public.call_parked(kinds text[], most integer, grace double precision) IS 'Lets parked tasks of these kinds (null: of all) be sent, the oldest first, as many as there is room for under the limits of their kinds; returns what their messages need.';
 
-CREATE FUNCTION public.claim_tasks(ids bigint[], message_ids text[], receive_counts integer[], trace_ids text[], token uuid, lease double precision, request_id text, alone boolean, grace double precision) RETURNS TABLE(id bigint, claimed boolean, apart boolean, hold text, limited boolean, rescued boolean, ended boolean, spent integer, lost_request_id text, status text, wait double precision, kind text, title text, description text, payload jsonb, attempt_limit integer, release_count integer, result jsonb, run_at timestamp with time zone, created_at timestamp with time zone, finished_at timestamp with time zone, tags text[], expires_at timestamp with time zone, cancel_requested_at timestamp with time zone, unique_key text, callback_url text, limit_key text, tenant text, progress jsonb, steps jsonb, trace_id text, attempt integer, started_at timestamp with time zone, updated_at timestamp with time zone, error jsonb)
+CREATE FUNCTION public.claim_tasks(ids bigint[], message_ids text[], receive_counts integer[], trace_ids text[], token uuid, lease double precision, request_id text, alone boolean, grace double precision) RETURNS TABLE(id bigint, claimed boolean, apart boolean, hold text, limited boolean, rescued boolean, ended boolean, spent integer, lost_request_id text, status text, wait double precision, kind text, title text, description text, payload jsonb, attempt_limit integer, release_count integer, result jsonb, run_at timestamp with time zone, created_at timestamp with time zone, finished_at timestamp with time zone, tags text[], expires_at timestamp with time zone, cancel_requested_at timestamp with time zone, unique_key text, callback_url text, limit_key text, priority text, tenant text, progress jsonb, steps jsonb, trace_id text, attempt integer, started_at timestamp with time zone, updated_at timestamp with time zone, error jsonb)
     LANGUAGE plpgsql
     AS $$
 #variable_conflict use_column
@@ -269,8 +269,8 @@ begin
         select t.id, t.kind, t.title, t.description, t.payload, t.status, t.attempt, t.attempt_limit,
                t.release_count, t.result, t.error, t.run_at, t.created_at, t.updated_at, t.started_at,
                t.finished_at, t.tags, t.lease_token, t.lease_until, t.lease_shared, t.suspect, t.expires_at,
-               t.cancel_requested_at, t.unique_key, t.callback_url, t.limit_key, t.request_id,
-               t.tenant, t.progress, t.steps
+               t.cancel_requested_at, t.unique_key, t.callback_url, t.limit_key, t.priority,
+               t.request_id, t.tenant, t.progress, t.steps
           from tasks t join wanted using (id)
          order by t.id
            for update of t
@@ -371,7 +371,7 @@ begin
                                                     else j.run_at end - now()), 0)::float8 as wait,
            j.kind, j.title::text, j.description, j.payload, j.attempt_limit, j.release_count, j.result,
            j.run_at, j.created_at, j.finished_at, j.tags, j.expires_at, j.cancel_requested_at,
-           j.unique_key, j.callback_url, j.limit_key, j.tenant, j.progress, j.steps, w.trace_id,
+           j.unique_key, j.callback_url, j.limit_key, j.priority, j.tenant, j.progress, j.steps, w.trace_id,
            coalesce(m.attempt, j.attempt) as attempt,
            coalesce(m.started_at, j.started_at) as started_at,
            coalesce(m.updated_at, j.updated_at) as updated_at,
@@ -768,6 +768,7 @@ CREATE TABLE public.schedules (
     paused boolean NOT NULL,
     next_at timestamp with time zone,
     last_at timestamp with time zone,
+    put_off_until timestamp with time zone,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone,
     CONSTRAINT missed_is_known CHECK ((missed = ANY (ARRAY['skip'::text, 'catch_up'::text]))),
@@ -781,6 +782,8 @@ COMMENT ON COLUMN public.schedules.missed IS 'Whether a task is made for a time 
 COMMENT ON COLUMN public.schedules.next_at IS 'When the next task is to be made; null while paused, and if the expression has no more times.';
 
 COMMENT ON COLUMN public.schedules.last_at IS 'The time that the newest task was made for.';
+
+COMMENT ON COLUMN public.schedules.put_off_until IS 'Until when it is left alone, since its task or its next time could not be made.';
 
 ALTER TABLE public.schedules ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.schedules_id_seq

@@ -139,7 +139,8 @@ def database_url(module_url: str) -> str:
     with contextlib.closing(connection), connection.cursor() as cursor:
         for table in TABLES:
             cursor.execute(f"delete from {table}")  # noqa: S608  (names of our own)
-        cursor.execute("alter table tasks alter id restart")
+        for table in ("tasks", "schedules"):
+            cursor.execute(f"alter table {table} alter id restart")
     return module_url
 
 

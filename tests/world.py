@@ -137,6 +137,7 @@ class World:
             transaction=self.database.transaction,
             post=post,
             client=_no_client,
+            offer=offer_of(self.settings),
         )
         self.worker = Worker(self.store, self.queue, bench, self.settings)
         due = DueStore(self.query, self.settings)

@@ -71,13 +71,14 @@ def check_scheduled(registry: Registry, task: ScheduledTask, offer: Offer) -> No
         raise broken.refusal()
 
 
-def taken(registry: Registry, values: Mapping[str, Any]) -> dict[str, Any]:
+def taken(registry: Registry, values: Mapping[str, Any], offer: Offer) -> dict[str, Any]:
     """Return what is stored of a task with these ``values`` of POST /tasks, given as objects.
 
     Raises what a request with them would be refused with: InvalidRequest.
     """
     new = read_body(NewTask, _json(values))
     check_new(registry, [new], one=True)
+    check_offered([new], offer, one=True)
     return stored(registry, new)
 
 

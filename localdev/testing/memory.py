@@ -21,7 +21,7 @@ from chalicelib.worker.alarm import margin
 from chalicelib.worker.batch import Batch, Invocation
 from chalicelib.worker.run import Runner
 from localdev.testing.ran import Ran
-from localdev.testing.surroundings import Surroundings
+from localdev.testing.surroundings import EVERYTHING, Surroundings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -58,7 +58,7 @@ class Memory:
         """Return the task of a test; raises InvalidRequest for what POST /tasks would refuse."""
         usual = {"title": "A test"} | dict(self._given.get("task", {}))
         values = usual | {"kind": kind} | ({} if payload is None else {"payload": payload})
-        columns = taken(self._registry, values)
+        columns = taken(self._registry, values, EVERYTHING)
         row = self.row(columns, attempt=self._given.get("attempt", 1))
         row.steps |= self._given.get("steps", {})
         return row

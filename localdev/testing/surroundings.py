@@ -6,6 +6,8 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.db import Database
+from chalicelib.intake import Offer
+from chalicelib.outbound import Exempt
 from chalicelib.worker import Alarm, Bench
 from localdev.testing.given import NotGiven
 
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
     from localdev.testing.ran import Ran
 
     Rows = list[dict[str, Any]]
+
+
+#: Whatever a service may be set up for.
+EVERYTHING = Offer(callbacks=Exempt.parse(""), high=True)
 
 
 class Surroundings(ExitStack):
@@ -49,6 +55,7 @@ class Surroundings(ExitStack):
             transaction=transaction,
             post=nobody,
             client=self._client,
+            offer=EVERYTHING,
         )
 
     def _called(self, task: Task, context: Context[Any]) -> Any:

@@ -314,7 +314,9 @@ def test_a_follow_up_that_a_request_would_be_refused_for_is_told_to_the_handler(
     @world.registry.handler("first")
     def first(task: Task, context: Context) -> None:  # noqa: ARG001
         no_json = {"payload": {"a": object()}}
-        for wrong in ({"kind": "unheard"}, {"delay_seconds": -1}, {"colour": "red"}, no_json):
+        callback = {"callback_url": "https://10.0.0.1/"}
+        wrongs = ({"kind": "unheard"}, {"delay_seconds": -1}, {"colour": "red"}, no_json, callback)
+        for wrong in wrongs:
             with pytest.raises(InvalidRequest) as caught:
                 context.enqueue("a", **wrong)
             refused.append(str(caught.value))
@@ -324,7 +326,7 @@ def test_a_follow_up_that_a_request_would_be_refused_for_is_told_to_the_handler(
     assert world.table.status(number) == "completed"
     assert refused[0] == "#/kind is unknown; there are: default, first."
     assert refused[3].startswith("The task is not JSON")
-    assert len(refused) == 4
+    assert refused[4].startswith("#/callback_url cannot be taken")
 
 
 def test_follow_ups_whose_message_is_refused_are_left_to_the_sweeper(world: World) -> None:

@@ -259,9 +259,34 @@ def test_the_sweeper_forgets_buckets_that_are_full(world: World) -> None:
     claim(world, *pending(world, 2))
     world.sweep()
     assert len(world.table.run("select * from rate_buckets")) == 1
-    later(world, 2.5)
+    later(world, 62)
     world.sweep()
     assert world.table.run("select * from rate_buckets") == []
+
+
+def test_what_a_claim_has_in_hand_is_not_forgotten_and_not_waited_for(world: World) -> None:
+    limit(world, rate=1.0, burst=1)
+    limit(world, "free")  # without any limit
+    claim(world, *pending(world, 1))
+    later(world, 100)
+    ids = [*pending(world, 1), *pending(world, 1, kind="free")]
+    purged: list[int] = []
+    forgetting = threading.Thread(target=lambda: purged.append(world.store.purge_limits(limit=9)))
+    with world.database.transaction(10) as transaction:
+        claims = Store(transaction.query, world.settings).claim_tasks(
+            [message(number) for number in ids], token=OTHER_TOKEN, lease=60, request_id="r"
+        )
+        assert holds(claims) == [None, None]
+        forgetting.start()
+        until(lambda: bool(purged) or bool(world.table.run(WAITS)))
+        waited = not purged
+    forgetting.join()
+    [bucket] = world.table.run("select tokens from rate_buckets")
+    assert (waited, purged, bucket["tokens"]) == (False, [0], 0.0)
+    assert [row["kind"] for row in world.table.run("select * from kind_limits")] == [
+        "default",
+        "free",
+    ]
 
 
 @pytest.mark.parametrize("held", ["parked", "called", "promised"])

@@ -128,7 +128,7 @@ def test_a_firing_that_is_said_again_after_a_lost_reply_makes_nothing_more(api: 
     made(api)
     overdue(api, 0)
     store = api.runtime.sweeper._schedules._store
-    [due] = store.due_schedules(limit=10)
+    [due] = store.due_schedules(late=300, limit=10)
     times, next_at = firing._due(due)
     item = {"kind": "default", "title": "x", "delay": 0, "tags": []}
     [first] = store.fire_schedule(due, [item], last_at=times[0], next_at=next_at)
@@ -140,7 +140,7 @@ def test_a_schedule_that_was_paused_meanwhile_does_not_fire(api: Api) -> None:
     made(api)
     overdue(api, 0)
     store = api.runtime.sweeper._schedules._store
-    [due] = store.due_schedules(limit=10)
+    [due] = store.due_schedules(late=300, limit=10)
     patch(api, due.id, {"paused": True})
     assert store.fire_schedule(due, [], last_at=None, next_at=due.next_at) == []
     assert api.table.run("select last_at from schedules")[0]["last_at"] is None
@@ -162,9 +162,59 @@ def test_a_schedule_that_cannot_be_computed_does_not_stand_before_others(api: Ap
     overdue(api, 0)
     assert sweep(api)["fired"] == 1
     rows = api.table.run(
-        "select name, next_at > now() + interval '50 minutes' as off from schedules"
+        "select name, put_off_until > now() + interval '50 minutes' as off from schedules"
     )
-    assert {row["name"]: row["off"] for row in rows}["broken"]
+    assert {row["name"]: row["off"] for row in rows} == {"broken": True, "whole": None}
+
+
+def test_what_was_put_off_is_made_for_the_times_that_it_was_due(api: Api) -> None:
+    made(api, missed="catch_up")
+    api.table.run("update schedules set time_zone = 'Atlantis/Deep'")
+    api.table.run("update schedules set next_at = date_trunc('hour', now()) - interval '2 hours'")
+    assert sweep(api)["fired"] == 0
+    api.table.run("update schedules set time_zone = 'UTC'")  # as of another release
+    assert sweep(api)["fired"] == 0
+    api.table.run("update schedules set put_off_until = now()")
+    assert sweep(api)["fired"] == 3
+    assert {task["unique_key"][-7:] for task in tasks(api)} == {":00:00Z"}
+
+
+def test_a_change_ends_a_putting_off(api: Api) -> None:
+    number = made(api)["id"]
+    api.table.run("update schedules set task = '{}'")
+    overdue(api, 0)
+    assert sweep(api)["fired"] == 0
+    patch(api, number, {"task": {"title": "Look"}})
+    assert sweep(api)["fired"] == 1
+
+
+def test_who_is_on_time_does_not_wait_for_those_that_catch_up(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(firing, "CHUNK", 2)
+    monkeypatch.setattr("chalicelib.sweeper.sweep.MOST_SENT", 300)
+    for number in range(4):
+        made(api, name=f"behind{number}", cron="* * * * *", missed="catch_up")
+    api.table.run("update schedules set next_at = date_trunc('minute', now() - interval '1 year')")
+    for name in ("late", "on.time"):
+        made(api, name=name, cron="0 0 1 1 *")
+    for name, age in (("late", 600), ("on.time", 60)):
+        moment = "date_trunc('minute', now() - make_interval(secs => %s))"
+        api.table.run(f"update schedules set next_at = {moment} where name = %s", [age, name])  # noqa: S608
+    assert sweep(api)["fired"] == 301
+    made_of = [task["tags"][-1] for task in tasks(api)]
+    assert made_of[0] == "schedule:on.time"
+    assert [made_of.count(f"schedule:behind{number}") for number in range(4)] == [100, 100, 100, 0]
+    assert api.table.run("select next_at > now() as ahead from schedules where name = 'late'") == [
+        {"ahead": True}
+    ]
+
+
+def test_a_change_to_what_it_is_already_leaves_out_no_time(api: Api) -> None:
+    number = made(api)["id"]
+    overdue(api, 0)
+    patch(api, number, {"cron": HOURLY["cron"], "time_zone": "UTC", "paused": False})
+    assert sweep(api)["fired"] == 1
 
 
 def test_a_paused_schedule_makes_nothing_and_goes_on_from_now(api: Api) -> None:
@@ -332,7 +382,7 @@ def test_the_tasks_of_a_schedule_are_its_tenants(keyed: Api) -> None:
 
 
 def test_a_tick_without_a_database_says_so(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    def away(**_: Any) -> Any:
+    def away(*_: Any, **__: Any) -> Any:
         raise StoreUnavailable
 
     monkeypatch.setattr(api.runtime.sweeper._schedules._store, "due_schedules", away)
@@ -352,9 +402,9 @@ def test_a_schedule_whose_task_cannot_be_made_does_not_stand_before_others(
     overdue(api, 0)
     assert sweep(api)["fired"] == 1
     rows = api.table.run(
-        "select name, next_at > now() + interval '50 minutes' as off from schedules"
+        "select name, put_off_until > now() + interval '50 minutes' as off from schedules"
     )
-    assert {row["name"]: row["off"] for row in rows}["broken"]
+    assert {row["name"]: row["off"] for row in rows} == {"broken": True, "whole": None}
 
 
 def test_a_schedule_whose_zone_has_gone_is_shown_and_can_be_mended(api: Api) -> None:

@@ -120,6 +120,9 @@ def test_only_what_would_be_told_wrongly_or_done_twice_may_not_be_repeated() -> 
         "retry_task",
         "retry_tasks",
         "delete_task",
+        "insert_schedule",
+        "update_schedule",
+        "delete_schedule",
     }
     assert once == inserts - {"record_migration"} | told
 

@@ -139,6 +139,18 @@ def test_one_tick_sends_no_more_than_its_most(
     assert world.sweep() == NOTHING | {"sent": 1, "sent_again": 1}
 
 
+def test_a_line_that_is_let_go_on_leaves_room_for_what_else_is_to_be_sent(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chalicelib.sweeper.sweep.MOST_SENT", 6)
+    for _ in range(9):
+        world.table.arrange("pending", held="parked", dispatch_after="infinity")
+    world.table.arrange("pending", dispatch_after="-infinity")
+    world.table.arrange("pending", dispatch_after=world.table.at(-1))
+    assert world.sweep() == NOTHING | {"called": 4, "sent": 1, "sent_again": 1}
+    assert world.sweep() == NOTHING | {"called": 5}
+
+
 def test_a_sweep_without_a_database_says_so(world: World) -> None:
     world.query.before["rescue_tasks"] = [StoreUnavailable()]
     with pytest.raises(StoreUnavailable):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from chalicelib import access, handlers, migrations, tracing
@@ -98,6 +99,8 @@ class Runtime:
             transaction=self.database.transaction,
             post=self.post,
             client=aws.clients(self.settings.aws_region),
+            # A stage's options are not to fail handlers: high goes by the one queue there is.
+            offer=replace(offer_of(self.settings), high=True),
         )
 
     def serve(self, authorization: str | None) -> TaskService:

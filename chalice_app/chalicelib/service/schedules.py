@@ -66,7 +66,7 @@ class ScheduleDesk:
         return SchedulePage(items=items, next_cursor=write_cursor("before", place))
 
     def update(self, schedule_id: int, changes: ScheduleChanges) -> ScheduleView:
-        """Change a schedule; what it was to do next is computed anew, from now on.
+        """Change a schedule; if its times are others, the next is computed anew, from now on.
 
         Raises ScheduleNotFound, and what ``create`` raises.
         """
@@ -76,8 +76,8 @@ class ScheduleDesk:
         for _ in range(TRIES):
             was = self._store.get_schedule(schedule_id, scope="tasks:write")
             next_at = was.next_at
-            if columns.keys() & {"cron", "time_zone", "paused"}:
-                whole = {"cron": was.cron, "time_zone": was.time_zone, "paused": was.paused}
+            whole = {"cron": was.cron, "time_zone": was.time_zone, "paused": was.paused}
+            if any(columns.get(name, value) != value for name, value in whole.items()):
                 next_at = _next(whole | columns, was.now)
             changed = self._store.update_schedule(was, columns, next_at)
             if changed is not None:

@@ -214,12 +214,12 @@ update tasks t
 -- name: claim_tasks
 -- A function, because the server keeps its plans: said as one statement, the plan would take as long
 -- as all the rest for a batch of ten.
-select c.*, (select t.priority from tasks t where t.id = c.id) as priority
+select *
   from claim_tasks(
            ids => %(ids)s::bigint[], message_ids => %(message_ids)s::text[],
            receive_counts => %(receive_counts)s::integer[], trace_ids => %(trace_ids)s::text[],
            token => %(token)s::uuid, lease => %(lease)s, request_id => %(request_id)s,
-           alone => %(alone)s, grace => %(grace)s) as c
+           alone => %(alone)s, grace => %(grace)s)
 
 
 -- name: settle_attempts
@@ -684,18 +684,27 @@ returning t.id
 
 
 -- name: purge_limits
--- What says nothing: limits of a kind that has none, buckets that are full or of no use.
-with nothing as (
-    delete from kind_limits
-     where not paused and running is null and running_per_key is null and rate is null
-    returning kind
+-- What says nothing: limits of a kind that has none, buckets that are full or of no use, and were not
+-- touched for a minute, by which claims that see them otherwise are over. What somebody holds is left
+-- to the next time: a claim that spends a token would else find a full bucket, or a deadlock.
+with idle as (
+    select k.kind
+      from kind_limits k
+     where not k.paused and k.running is null and k.running_per_key is null and k.rate is null
+       for update skip locked
+), nothing as (
+    delete from kind_limits k using idle where k.kind = idle.kind
+), full_ones as (
+    select b.kind, b.limit_key
+      from rate_buckets b left join kind_limits k using (kind)
+     where b.filled_at < now() - interval '1 minute'
+       and (k.rate is null
+            or b.tokens + k.rate * extract(epoch from now() - b.filled_at) >= k.burst)
+     limit %(limit)s
+       for update of b skip locked
 )
 delete from rate_buckets b
- using (select f.kind, f.limit_key
-          from rate_buckets f left join kind_limits k using (kind)
-         where k.rate is null
-            or f.tokens + k.rate * extract(epoch from now() - f.filled_at) >= k.burst
-         limit %(limit)s) as full_ones
+ using full_ones
  where b.kind = full_ones.kind and b.limit_key = full_ones.limit_key
 returning b.kind
 
@@ -819,7 +828,7 @@ with caller as materialized (
            time_zone = coalesce(%(time_zone)s, s.time_zone),
            task = coalesce(%(task)s::jsonb, s.task), missed = coalesce(%(missed)s, s.missed),
            paused = coalesce(%(paused)s::boolean, s.paused),
-           next_at = %(next_at)s::timestamptz, updated_at = now()
+           next_at = %(next_at)s::timestamptz, put_off_until = null, updated_at = now()
       from held
      where s.id = held.id and not held.stale and not held.taken
     returning s.*
@@ -843,19 +852,29 @@ select caller.refusal, gone.id
 
 
 -- name: due_schedules
+-- Those that catch up come last, since they may have a year to make up for: who is on time would else
+-- wait until that is a missed time, too.
 select s.*, now() as now
   from schedules s
  where s.next_at <= now()
- order by s.next_at
+   and (s.put_off_until is null or s.put_off_until <= now())
+   and s.id <> all (%(others_than)s::bigint[])
+ order by s.missed = 'catch_up' and s.next_at < now() - make_interval(secs => %(late)s), s.next_at
  limit %(limit)s
 
 
+-- name: put_off_schedule
+update schedules
+   set put_off_until = now() + make_interval(secs => %(seconds)s)
+ where id = %(id)s and next_at = %(was)s
+
+
 -- name: fire_schedule
--- Only from the time on that it was read with (none, once it is paused): of two sweepers, or of a statement that is said again,
--- one makes the tasks. Their unique keys would not let them be made twice, either.
+-- Only from the time on that it was read with (none, once it is paused): of two sweepers, or of a
+-- statement that is said again, one makes the tasks. Their unique keys would not let them be made twice, either.
 with moved as (
     update schedules
-       set next_at = %(next_at)s::timestamptz, updated_at = now(),
+       set next_at = %(next_at)s::timestamptz, put_off_until = null, updated_at = now(),
            last_at = coalesce(%(last_at)s::timestamptz, last_at)
      where id = %(id)s and next_at = %(was)s
     returning tenant

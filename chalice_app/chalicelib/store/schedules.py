@@ -115,9 +115,21 @@ class DueStore:
         self._query = query
         self._settings = settings
 
-    def due_schedules(self, *, limit: int) -> list[Schedule]:
-        """Return up to ``limit`` schedules whose time has come, the longest overdue first."""
-        return [_read(row) for row in self._query("due_schedules", limit=limit)]
+    def due_schedules(
+        self, others_than: Sequence[int] = (), *, late: float, limit: int
+    ) -> list[Schedule]:
+        """Return up to ``limit`` schedules whose time has come, the longest overdue first.
+
+        Those that catch up with what is more than ``late`` seconds old come after all others.
+        """
+        others = list(others_than)
+        rows = self._query("due_schedules", others_than=others, late=late, limit=limit)
+        return [_read(row) for row in rows]
+
+    def put_off_schedule(self, schedule: Schedule, seconds: float) -> None:
+        """Let a schedule be as it is for some time, unless it is changed."""
+        was = schedule.next_at
+        self._query("put_off_schedule", id=schedule.id, was=was, seconds=seconds)
 
     def fire_schedule(
         self,

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from chalicelib import moments
 from chalicelib.errors import StoreUnavailable
-from chalicelib.occurrences import Rhythm
+from chalicelib.occurrences import LATE, Rhythm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -20,8 +19,8 @@ logger = logging.getLogger(__name__)
 
 #: Schedules looked at at once.
 CHUNK = 100
-#: What cannot be computed is tried again so much later, and does not stand before others.
-PUT_OFF = timedelta(hours=1)
+#: What cannot be made is tried again so many seconds later, and does not stand before others.
+PUT_OFF = 60.0 * 60
 
 
 class Schedules:
@@ -34,16 +33,20 @@ class Schedules:
 
     def fire(self, may_go_on: Callable[[], bool]) -> Iterator[list[Due]]:
         """Yield the tasks that each schedule makes, stored, not sent; raises StoreUnavailable."""
+        behind: list[int] = []  # has had its turn and more to catch up with
         more = True
         while more and may_go_on():
-            due = self._store.due_schedules(limit=CHUNK)
+            due = self._store.due_schedules(behind, late=LATE, limit=CHUNK)
             more = len(due) == CHUNK
             for schedule in due:
                 if not may_go_on():
                     return
-                yield self._fire(schedule)
+                made, caught_up = self._fire(schedule)
+                if not caught_up:
+                    behind.append(schedule.id)
+                yield made
 
-    def _fire(self, schedule: Schedule) -> list[Due]:
+    def _fire(self, schedule: Schedule) -> tuple[list[Due], bool]:
         try:
             times, next_at = _due(schedule)
             items = [self._item(schedule, time) for time in times]
@@ -53,13 +56,13 @@ class Schedules:
             raise
         except Exception:  # zones and kinds change; the other schedules are to have their turns
             logger.exception("schedule_broken", extra={"schedule_id": schedule.id})
-            later = schedule.now + PUT_OFF
-            return self._store.fire_schedule(schedule, [], last_at=None, next_at=later)
+            self._store.put_off_schedule(schedule, PUT_OFF)
+            return [], True
         for one in made:
             facts = {"task_id": one.task.id, "kind": one.task.kind}
             logger.info("task_created", extra=facts)
             logger.info("schedule_fired", extra=facts | {"schedule_id": schedule.id})
-        return made
+        return made, next_at is None or next_at > schedule.now
 
     def _item(self, schedule: Schedule, time: datetime) -> dict[str, Any]:
         task = schedule.task

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from chalicelib.context import Context
     from chalicelib.db import Rows, Transaction
+    from chalicelib.intake import Offer
     from chalicelib.post import Post
     from chalicelib.registry import Registry
     from chalicelib.task import Task
@@ -21,7 +22,8 @@ class Bench:
     """What runs a handler, and what handlers work with.
 
     ``run`` calls the handler of a task. ``transaction`` begins a transaction that may take so many
-    seconds; ``client`` makes the boto3 client of a service, once.
+    seconds; ``client`` makes the boto3 client of a service, once. ``offer`` is what follow-up tasks
+    may ask for.
     """
 
     registry: Registry
@@ -30,3 +32,4 @@ class Bench:
     transaction: Callable[[float], AbstractContextManager[Transaction]]
     post: Post
     client: Callable[[str], Any]
+    offer: Offer

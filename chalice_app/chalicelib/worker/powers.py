@@ -66,7 +66,7 @@ class Powers:
 
     def enqueue(self, values: dict[str, Any]) -> None:
         """Keep a follow-up task for the completion; raises InvalidRequest."""
-        self.follow_ups.append(taken(self._bench.registry, values))
+        self.follow_ups.append(taken(self._bench.registry, values, self._bench.offer))
 
     def query(self, name: str, /, **arguments: Any) -> Rows:
         """Run a statement of sql/queries.sql by itself and return its rows."""

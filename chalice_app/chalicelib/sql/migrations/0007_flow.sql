@@ -301,8 +301,8 @@ create function claim_tasks(
         title text, description text, payload jsonb, attempt_limit integer, release_count
         integer, result jsonb, run_at timestamptz, created_at timestamptz, finished_at
         timestamptz, tags text[], expires_at timestamptz, cancel_requested_at timestamptz,
-        unique_key text, callback_url text, limit_key text, tenant text, progress jsonb, steps
-        jsonb, trace_id text, attempt integer, started_at timestamptz, updated_at timestamptz,
+        unique_key text, callback_url text, limit_key text, priority text, tenant text,
+        progress jsonb, steps jsonb, trace_id text, attempt integer, started_at timestamptz, updated_at timestamptz,
         error jsonb)
     language plpgsql
 as $$
@@ -316,8 +316,8 @@ begin
         select t.id, t.kind, t.title, t.description, t.payload, t.status, t.attempt, t.attempt_limit,
                t.release_count, t.result, t.error, t.run_at, t.created_at, t.updated_at, t.started_at,
                t.finished_at, t.tags, t.lease_token, t.lease_until, t.lease_shared, t.suspect, t.expires_at,
-               t.cancel_requested_at, t.unique_key, t.callback_url, t.limit_key, t.request_id,
-               t.tenant, t.progress, t.steps
+               t.cancel_requested_at, t.unique_key, t.callback_url, t.limit_key, t.priority,
+               t.request_id, t.tenant, t.progress, t.steps
           from tasks t join wanted using (id)
          order by t.id
            for update of t
@@ -418,7 +418,7 @@ begin
                                                     else j.run_at end - now()), 0)::float8 as wait,
            j.kind, j.title::text, j.description, j.payload, j.attempt_limit, j.release_count, j.result,
            j.run_at, j.created_at, j.finished_at, j.tags, j.expires_at, j.cancel_requested_at,
-           j.unique_key, j.callback_url, j.limit_key, j.tenant, j.progress, j.steps, w.trace_id,
+           j.unique_key, j.callback_url, j.limit_key, j.priority, j.tenant, j.progress, j.steps, w.trace_id,
            coalesce(m.attempt, j.attempt) as attempt,
            coalesce(m.started_at, j.started_at) as started_at,
            coalesce(m.updated_at, j.updated_at) as updated_at,

@@ -11,6 +11,7 @@ create table schedules (
     paused boolean not null,
     next_at timestamptz,
     last_at timestamptz,
+    put_off_until timestamptz,
     created_at timestamptz not null default now(),
     updated_at timestamptz,
 
@@ -25,6 +26,8 @@ comment on column schedules.missed is
 comment on column schedules.next_at is
     'When the next task is to be made; null while paused, and if the expression has no more times.';
 comment on column schedules.last_at is 'The time that the newest task was made for.';
+comment on column schedules.put_off_until is
+    'Until when it is left alone, since its task or its next time could not be made.';
 
 create index if not exists schedules_due on schedules (next_at);
 create index if not exists schedules_of_tenant on schedules (tenant, created_at, id);
