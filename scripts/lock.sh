@@ -18,3 +18,4 @@ lock pyproject.toml --group dev --constraint chalice_app/requirements.txt \
 lock --group template --output-file requirements-template.txt
 lock --group lambda --constraint chalice_app/requirements.txt --output-file requirements-lambda.txt
 lock --group browser --output-file requirements-browser.txt
+lock --group bench --constraint chalice_app/requirements.txt --output-file requirements-bench.txt

@@ -28,6 +28,27 @@ _TERMINATE = """
 select pg_terminate_backend(pid) from pg_stat_activity
  where backend_type = 'client backend' and application_name not like 'soak%%' and pid = %(pid)s
 """
+_NO_LIMITS = {"paused": False, "running": None, "per_key": None, "rate": None, "burst": None}
+#: What an operator may try at three in the morning.
+LIMITS: tuple[dict[str, float], ...] = (
+    {},
+    {"paused": True},
+    {"running": 20},
+    {"per_key": 30},
+    {"rate": 100.0, "burst": 20},
+    {"running": 40, "rate": 200.0, "burst": 10},
+)
+_LIMITED = """
+insert into kind_limits (kind, paused, running, running_per_key, rate, burst)
+values ('soak', %(paused)s, %(running)s, %(per_key)s, %(rate)s, %(burst)s)
+    on conflict (kind) do update
+   set paused = excluded.paused, running = excluded.running, rate = excluded.rate,
+       running_per_key = excluded.running_per_key, burst = excluded.burst
+"""
+_UNLIMITED = """
+update kind_limits
+   set paused = false, running = null, running_per_key = null, rate = null, burst = null
+"""
 _BACKENDS = """
 select pid from pg_stat_activity
  where backend_type = 'client backend' and application_name not like 'soak%'
@@ -60,9 +81,10 @@ class Chaos:
             "whole queue purged": (1, self._purge),
             "SQS out of reach for a while": (2, self._isolate),
             "PostgreSQL stopped (immediate) and started": (2, self._crash),
+            "limits of the kind changed": (6, self._limit),
         }
-        if not self.scene.crew.of("sweeper"):
-            del kinds["sweeper killed (kill -9)"]
+        if not self.scene.crew.of("sweeper"):  # the plain algorithm: it knows no limits, either
+            del kinds["sweeper killed (kill -9)"], kinds["limits of the kind changed"]
         return kinds
 
     def begin(self) -> None:
@@ -75,6 +97,8 @@ class Chaos:
         for route in (self.scene.to_sqs, self.scene.to_postgres):
             route.cutting.value = 0
         self.scene.to_sqs.down.value = 0
+        if self.faults["limits of the kind changed"]:
+            self.scene.query(_UNLIMITED)
         self.faults["reply of SQS cut"] = self.scene.to_sqs.cuts.value
         self.faults["reply of PostgreSQL cut"] = self.scene.to_postgres.cuts.value
 
@@ -96,6 +120,10 @@ class Chaos:
     def untried(self) -> bool:
         """Tell whether there is a kind of fault that was not tried so far."""
         return not self.tried.issuperset(self.kinds())
+
+    def _limit(self) -> int:
+        self.scene.query(_LIMITED, **(_NO_LIMITS | self.dice.choice(LIMITS)))
+        return 1
 
     def _kill(self, role: str) -> int:
         self.scene.crew.kill(self.dice.choice(self.scene.crew.of(role)))

@@ -25,6 +25,7 @@ RUN = "a result comes from a run that left its effect"
 LIMIT = "no task had more attempts than it may"
 FELL = "the number of attempts never fell"
 SHARED = "no attempt was given to two workers"
+OVERRUN = "no task began beyond the limits of its kind"
 DRAINED = "no message is left on the queue"
 ALIVE = "no process ended by itself"
 LETTERS = "every failed task has one dead letter, and no other task has any"
@@ -57,6 +58,7 @@ _RULES = {
     LIMIT: """
         select id from tasks
          where attempt > attempt_limit or attempt_limit - release_count > %(limit)s""",
+    OVERRUN: "select distinct task_id from overruns",
     FELL: "select distinct task_id from moves where new_attempt < old_attempt",
     SHARED: """
         select task_id from moves where new_status = 'processing' and new_attempt > old_attempt

@@ -45,7 +45,16 @@ boto3, X-Ray and the app. The three take turns; compare the smallest.
 
 def main(arguments: Sequence[str]) -> int:
     """Run ``python -m localdev cold-start``. Raises StackError."""
-    options = _parser().parse_args(arguments)
+    told = measured(_parser().parse_args(arguments).runs)
+    for name, times in told.items():
+        least, middle = min(times), statistics.median(times)
+        ratio = least / min(told["plain"])
+        print(f"{name:8} min {least:5.0f} ms  median {middle:5.0f} ms  ratio {ratio:.2f}")
+    return 0
+
+
+def measured(runs: int) -> dict[str, list[float]]:
+    """Return the milliseconds of so many starts of each: plain, worker, API. Raises StackError."""
     with tempfile.TemporaryDirectory() as folder:
         tools.say("packaging twice …")
         environ = {**os.environ, FOR_A_LAPTOP: "1"}
@@ -57,12 +66,7 @@ def main(arguments: Sequence[str]) -> int:
             "worker": lambda: bundle.start("worker"),
             "API": lambda: bundle.start("api_handler"),
         }
-        told = _taking_turns(starts, options.runs)
-    for name, times in told.items():
-        least, middle = min(times), statistics.median(times)
-        ratio = least / min(told["plain"])
-        print(f"{name:8} min {least:5.0f} ms  median {middle:5.0f} ms  ratio {ratio:.2f}")
-    return 0
+        return _taking_turns(starts, runs)
 
 
 def _taking_turns(starts: dict[str, Callable[[], Sandbox]], runs: int) -> dict[str, list[float]]:

@@ -15,7 +15,7 @@ from tests.tree import files
 ROOT = Path(__file__).parents[2]
 LIBRARY = ROOT / "chalice_app" / "chalicelib"
 PRODUCT = sorted([ROOT / "chalice_app" / "app.py", *LIBRARY.rglob("*.py")])
-DEVELOPMENT = ("clients", "localdev", "soak")
+DEVELOPMENT = ("bench", "clients", "localdev", "soak")
 OURS = sorted([*PRODUCT, *(path for one in DEVELOPMENT for path in (ROOT / one).rglob("*.py"))])
 
 MODULE_CEILING = 250

@@ -1,0 +1,1 @@
+"""Measures the service beside the plain algorithm and the bare calls; never packaged."""

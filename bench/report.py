@@ -1,0 +1,110 @@
+"""Says what was measured: for the terminal, and as JSON."""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from bench.budgets import Budget
+    from bench.measure import Cell
+
+_HEAD = (
+    "case", "who", "p50 ms", "p99 ms", "ms/task", "CPU ms/task", "statements/task",
+    "round trips/task", "connections/task", "AWS calls/task", "MB",
+)  # fmt: skip
+
+
+@dataclass
+class Report:
+    """Everything that a run measured, as far as it was asked for."""
+
+    machine: dict[str, str]
+    cells: list[Cell] = field(default_factory=list)
+    tables: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    budgets: list[Budget] = field(default_factory=list)
+
+    def text(self) -> str:
+        """Return it as tables of Markdown."""
+        parts = [", ".join(f"{name} {value}" for name, value in self.machine.items())]
+        if self.cells:
+            parts.append(_table(_HEAD, map(_row, self.cells)))
+        for title, rows in self.tables.items():
+            head = list(rows[0])
+            parts.append(f"{title}\n\n{_table(head, ([_shown(r[h]) for h in head] for r in rows))}")
+        if self.budgets:
+            parts.append(
+                _table(
+                    ("budget", "measured", "bound", "met", "the floor's"),
+                    map(_judged, self.budgets),
+                )
+            )
+        return "\n\n".join(parts)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it for JSON."""
+        return {
+            "machine": self.machine,
+            "cells": [asdict(cell) for cell in self.cells],
+            "tables": self.tables,
+            "budgets": [asdict(one) | {"met": one.met} for one in self.budgets],
+        }
+
+    def unfilled(self) -> list[str]:
+        """Return what has no figure: there should be nothing."""
+        rows = [
+            *(asdict(cell) for cell in self.cells),
+            *(r for t in self.tables.values() for r in t),
+        ]
+        return [
+            f"{row} has no {name}" for row in rows for name, value in row.items() if value is None
+        ]
+
+
+def machine(server: Mapping[str, str]) -> dict[str, str]:
+    """Return what the figures depend on."""
+    return {
+        "cores": str(os.cpu_count()),
+        "load": f"{os.getloadavg()[0]:.1f}",
+        "Python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "PostgreSQL": server["server_version"],
+        "fsync": server["fsync"],
+        "synchronous_commit": server["synchronous_commit"],
+    }
+
+
+def _row(cell: Cell) -> list[str]:
+    figures = (
+        cell.p50, cell.p99, cell.task, cell.cpu, cell.statements, cell.round_trips,
+        cell.connections, cell.aws_calls, cell.memory,
+    )  # fmt: skip
+    return [cell.case, cell.name, *map(_shown, figures)]
+
+
+def _judged(budget: Budget) -> list[str]:
+    floor = "" if budget.floor is None else f"{budget.floor:.3g}"
+    met = "yes" if budget.met else "no"
+    return [budget.what, f"{budget.figure:.3g}", f"≤ {budget.bound:.3g}", met, floor]
+
+
+def _shown(value: Any) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.3g}" if abs(value) < 100 else f"{value:.0f}"  # noqa: PLR2004  (three digits)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [list(head), *map(list, rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    texts = [
+        "| "
+        + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        + " |"
+        for line in lines
+    ]
+    return "\n".join([texts[0], "|" + "|".join("-" * (w + 2) for w in widths) + "|", *texts[1:]])
