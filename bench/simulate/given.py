@@ -37,12 +37,12 @@ class Limits:
 class Statements:
     """Seconds of a core that a statement takes: once, and for each task in it.
 
-    As ``python -m bench.simulate measure`` printed them for docs/scale.md.
+    The medians of what ``python -m bench.simulate measure`` printed, see docs/scale.md.
     """
 
-    create: tuple[float, float] = (0.000_77, 0.000_061)
-    claim: tuple[float, float] = (0.000_98, 0.000_069)
-    settle: tuple[float, float] = (0.001_05, 0.000_067)
+    create: tuple[float, float] = (0.000_98, 0.000_062)
+    claim: tuple[float, float] = (0.000_98, 0.000_073)
+    settle: tuple[float, float] = (0.001_22, 0.000_067)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,8 +32,9 @@ def test_a_newcomer_makes_a_task_that_fails_twice_and_sees_what_happened_and_whe
         page.get_by_role("heading", name="Charge the card").wait_for()
         # Nothing is pressed: the page follows.
         see(page, "Attempt 3 succeeded")
-        told = page.locator(".timeline").inner_text()
+        see(page, "after it was created")
         page.locator(".under .badge.completed").wait_for()
+        told = page.locator(".timeline").inner_text()
         page.get_by_role("link", name="Overview").click()
         page.locator(".count.completed .number", has_text="1").wait_for()
     day, *lines = [line for line in told.splitlines() if line and line != "Where it ran"]

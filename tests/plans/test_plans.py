@@ -352,3 +352,42 @@ def test_the_lag_of_the_outbox_is_read_off_the_first_rows_of_an_index(table: Any
     pages, _, plan = explained(table, "read_outbox_lag")
     assert pages < MOST_PAGES
     assert "tasks_to_dispatch" in plan
+
+
+@pytest.mark.parametrize("per_key", [None, 1])
+def test_who_is_called_next_is_found_without_a_walk_along_the_line(
+    unanalyzed: Any, per_key: int | None
+) -> None:
+    unanalyzed.execute(
+        "insert into tasks (kind, title, held, dispatch_after, limit_key)"
+        " select case when n > 20000 then 'short' else 'long' end, 'x', 'parked', 'infinity',"
+        "        n %% 50"
+        "   from generate_series(1, 20010) as n;"
+        "insert into kind_limits (kind, running, running_per_key)"
+        " values ('long', 5, %s), ('short', 5, %s)",
+        [per_key, per_key],
+    )
+    unanalyzed.execute("analyze tasks")
+    for kind in ("short", "long"):
+        arguments = {"kinds": [kind], "most": 100, "grace": 120.0}
+        # From its sixth time on, the server may keep the plan of a statement of a function.
+        pages = [explained(unanalyzed, "call_parked", **arguments)[0] for _ in range(8)]
+        assert max(pages[1:]) < 600, kind  # the first call reads the catalogs, too
+
+
+def test_the_end_of_a_line_of_promises_is_found_without_a_walk_along_it(unanalyzed: Any) -> None:
+    unanalyzed.execute(
+        "insert into tasks (kind, title, held, run_at, dispatch_after)"
+        " select 'long', 'x', 'promised', now() + make_interval(secs => n), now()"
+        "   from generate_series(1, 20000) as n;"
+        "insert into tasks (kind, title) values ('long', 'x') returning id"
+    )
+    [number] = unanalyzed.fetchone()
+    unanalyzed.execute("insert into kind_limits (kind, rate, burst) values ('long', 1, 1)")
+    pages = []
+    for _ in range(8):
+        sql = "explain (analyze, buffers, format json) select hold_back(%s)"
+        unanalyzed.execute(sql, [[number]])
+        [[[told]]] = unanalyzed.fetchall()
+        pages.append(told["Plan"]["Shared Hit Blocks"])
+    assert max(pages[1:]) < 200  # the first call reads the catalogs, too

@@ -88,7 +88,8 @@ create table rate_buckets (
 create index if not exists tasks_held on tasks (kind, held, coalesce(limit_key, ''), run_at, id)
  where held is not null and status in ('pending', 'retrying');
 -- old code bears this: nothing is in them while no kind has limits
-create index if not exists tasks_parked on tasks (kind, run_at, id)
+-- (in another time's form, so that it is not taken to walk a million for the oldest of one key)
+create index if not exists tasks_parked on tasks (kind, (run_at at time zone 'UTC'), id)
  where held = 'parked' and status in ('pending', 'retrying');
 
 create function places_taken(of_kind text, others_than bigint[])
@@ -144,17 +145,25 @@ begin
             -- `owed` are tokens of promised tasks that are on their way; `until` ends the line.
             select a.key, least(limits.burst, b.tokens + limits.rate * greatest(
                        0, extract(epoch from now() - b.filled_at)::float8)) as tokens,
-                   l.owed, l.until
+                   due.owed, line.until
               from (select distinct asked.key from asked) as a
                    left join rate_buckets b on b.kind = limits.kind and b.limit_key = a.key
                    cross join lateral (
-                       select count(*) filter (where t.run_at <= now()) as owed,
-                              max(t.run_at) as until
-                         from tasks t left join asked using (id)
-                        where limits.rate is not null and asked.id is null
+                       select count(*) as owed
+                         from tasks t
+                        where limits.rate is not null and t.id <> all (ids)
                           and t.kind = limits.kind and t.held = 'promised'
                           and t.status in ('pending', 'retrying')
-                          and coalesce(t.limit_key, '') = a.key) as l
+                          and coalesce(t.limit_key, '') = a.key and t.run_at <= now()) as due
+                   left join lateral (
+                       select t.run_at as until
+                         from tasks t
+                        where limits.rate is not null and t.id <> all (ids)
+                          and t.kind = limits.kind and t.held = 'promised'
+                          and t.status in ('pending', 'retrying')
+                          and coalesce(t.limit_key, '') = a.key
+                        order by t.run_at desc, t.id desc
+                        limit 1) as line on true
         ), rated as materialized (
             -- A hundredth of a token: who comes when it is due may be a microsecond early.
             select a.id, a.key, a.held, a.turn, s.tokens, s.owed, s.until,
@@ -220,10 +229,21 @@ declare
     to_call bigint[];
 begin
     while most > 0 loop
-        select min(t.kind) into line
-          from tasks t
-         where t.held = 'parked' and t.status in ('pending', 'retrying') and t.kind > line
-           and (kinds is null or t.kind = any (kinds));
+        if kinds is null then
+            select min(t.kind) into line
+              from tasks t
+             where t.held = 'parked' and t.status in ('pending', 'retrying') and t.kind > line;
+        else
+            select min(k.kind) into line
+              from unnest(kinds) as k (kind)
+             where k.kind > line
+               and (select t.id
+                      from tasks t
+                     where t.held = 'parked' and t.status in ('pending', 'retrying')
+                       and t.kind = k.kind
+                     order by t.run_at at time zone 'UTC', t.id
+                     limit 1) is not null;
+        end if;
         exit when line is null;
 
         select k.* into limits from kind_limits k where k.kind = line for update;
@@ -238,7 +258,7 @@ begin
                 select t.id
                   from tasks t
                  where t.held = 'parked' and t.status in ('pending', 'retrying') and t.kind = line
-                 order by t.run_at, t.id
+                 order by t.run_at at time zone 'UTC', t.id
                  limit room);
         else
             to_call := array(
