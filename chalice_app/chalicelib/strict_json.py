@@ -20,6 +20,7 @@ MAX_DEPTH = 200
 # An escaped NUL that is not itself an escaped backslash followed by "u0000".
 _EXPONENT = re.compile(r"\de[+-]?\d\d")
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+_written = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode
 
 
 def encode(value: Any, *, max_bytes: int = MAX_BYTES) -> str:
@@ -30,7 +31,7 @@ def encode(value: Any, *, max_bytes: int = MAX_BYTES) -> str:
     more than ``max_bytes`` bytes of UTF-8.
     """
     try:
-        text = json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+        text = _written(value)
         size = len(text.encode())
     except UnicodeEncodeError:
         raise NotStorable("must not contain lone surrogates") from None
@@ -38,11 +39,13 @@ def encode(value: Any, *, max_bytes: int = MAX_BYTES) -> str:
         raise NotStorable("is nested too deeply") from None
     except (TypeError, ValueError) as error:
         raise NotStorable(f"is not JSON ({error})") from None
-    if _NUL.search(text):
+    # The expressions are slow, and most values are short texts without either.
+    if "\\u0000" in text and _NUL.search(text):
         raise NotStorable("must not contain NUL characters")
     if size > max_bytes:
         raise NotStorable(f"takes {size:,} bytes as JSON; at most {max_bytes:,} are kept")
-    if _EXPONENT.search(text) and size + _written_out(value) > max_bytes:
+    is_text = isinstance(value, str)
+    if not is_text and _EXPONENT.search(text) and size + _written_out(value) > max_bytes:
         raise NotStorable(f"has numbers that take more than {max_bytes:,} bytes written out")
     if text.count("[") + text.count("{") > MAX_DEPTH and _is_deep(value):
         raise NotStorable("is nested too deeply")

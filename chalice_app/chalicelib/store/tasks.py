@@ -65,14 +65,15 @@ class Store:
 
     def settle_attempts(self, settlements: Sequence[Settlement], *, token: str) -> list[Standing]:
         """Write what became of attempts held under ``token``; raises StoreRejected."""
-        columns = [settled(settlement) for settlement in settlements]
+        columns = map(list, zip(*map(settled, settlements), strict=True))
+        outcomes, results, errors, delays = columns
         rows = self._query(
             "settle_attempts",
             ids=[settlement.id for settlement in settlements],
-            outcomes=[column["outcome"] for column in columns],
-            results=[column["result"] for column in columns],
-            errors=[column["error"] for column in columns],
-            delays=[column["delay"] for column in columns],
+            outcomes=outcomes,
+            results=results,
+            errors=errors,
+            delays=delays,
             unsent=[settlement.unsent for settlement in settlements],
             token=token,
             grace=self._settings.dispatch_grace,
