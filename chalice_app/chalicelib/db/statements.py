@@ -38,17 +38,17 @@ def array(values: Iterable[str | float | None]) -> str:
 
     psycopg2 writes a list as ARRAY[...], and each element of that is an expression to the server.
     """
-    return f"{{{','.join(map(_element, values))}}}"
+    texts = [
+        _quoted(value) if isinstance(value, str) else "null" if value is None else str(value)
+        for value in values
+    ]
+    return f"{{{','.join(texts)}}}"
 
 
-def _element(value: str | float | None) -> str:
+def _quoted(text: str) -> str:
     # Source: PostgreSQL, "Arrays", "Array Input and Output Syntax".
-    if value is None:
-        return "null"
-    if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-        return f'"{escaped}"'
-    return str(value)
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def named_statements(path: Path = SQL / "queries.sql") -> dict[str, Statement]:
