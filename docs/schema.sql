@@ -270,6 +270,7 @@ COMMENT ON FUNCTION public.call_parked(kinds text[], most integer, grace double 
 CREATE FUNCTION public.claim_tasks(ids bigint[], message_ids text[], receive_counts integer[], trace_ids text[], token uuid, lease double precision, request_id text, alone boolean, grace double precision) RETURNS TABLE(id bigint, claimed boolean, apart boolean, hold text, limited boolean, rescued boolean, ended boolean, spent integer, lost_request_id text, status text, wait double precision, kind text, title text, description text, payload jsonb, attempt_limit integer, release_count integer, result jsonb, run_at timestamp with time zone, created_at timestamp with time zone, finished_at timestamp with time zone, tags text[], expires_at timestamp with time zone, cancel_requested_at timestamp with time zone, unique_key text, callback_url text, limit_key text, priority text, tenant text, progress jsonb, steps jsonb, trace_id text, attempt integer, started_at timestamp with time zone, updated_at timestamp with time zone, error jsonb)
     LANGUAGE plpgsql
     SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
     AS $$
 #variable_conflict use_column
 begin
@@ -294,6 +295,7 @@ begin
           from tasks t
                join unnest(ids, message_ids, receive_counts, trace_ids)
                     as w (id, message_id, receive_count, trace_id) using (id)
+         where t.id = any (ids)
          order by t.id
            for update of t
     ), limited as materialized (
@@ -361,7 +363,7 @@ begin
                updated_at = case when j.verdict = 'parked' and t.status <> 'processing'
                                  then t.updated_at else now() end
           from weighed j
-         where t.id = j.id
+         where t.id = j.id and t.id = any (ids)
            and j.verdict in (
                'claim', 'parked', 'promised', 'suspect', 'cancel', 'expire', 'exhaust')
         returning t.id, t.status, t.attempt, t.started_at, t.updated_at, t.error
@@ -684,6 +686,8 @@ COMMENT ON FUNCTION public.places_taken(of_kind text, others_than bigint[]) IS '
 CREATE FUNCTION public.settle_attempts(ids bigint[], outcomes text[], results jsonb[], errors jsonb[], delays double precision[], unsent boolean[], token uuid, grace double precision, ahead double precision) RETURNS TABLE(id bigint, status text, fenced boolean, wait double precision)
     LANGUAGE plpgsql
     SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_nestloop TO 'off'
     AS $$
 #variable_conflict use_column
 begin
@@ -701,6 +705,7 @@ begin
           from tasks t
                join unnest(ids, outcomes, results, errors, delays, unsent)
                     as s (id, outcome, result, error, delay, unsent) using (id)
+         where t.id = any (ids)
          order by t.id
            for update of t
     ), moved as (
@@ -726,7 +731,7 @@ begin
                finished_at = case when j.next <> 'retrying' then now() end,
                updated_at = now()
           from judged j
-         where t.id = j.id and j.mine
+         where t.id = j.id and j.mine and t.id = any (ids)
         returning t.id, t.status, t.run_at
     )
     select w.id, coalesce(m.status, j.status) as status,

@@ -325,7 +325,10 @@ create function claim_tasks(
         progress jsonb, steps jsonb, trace_id text, attempt integer, started_at timestamptz, updated_at timestamptz,
         error jsonb)
     language plpgsql
-    set plan_cache_mode = force_generic_plan  -- else a session that began with small batches plans each
+    -- One plan for all batches, with rows looked up by id: else a session that began with small
+    -- batches plans each, and one that began with a small table reads all of it, however large.
+    set plan_cache_mode = force_generic_plan
+    set enable_seqscan = off
 as $$
 #variable_conflict use_column
 begin
@@ -350,6 +353,7 @@ begin
           from tasks t
                join unnest(ids, message_ids, receive_counts, trace_ids)
                     as w (id, message_id, receive_count, trace_id) using (id)
+         where t.id = any (ids)
          order by t.id
            for update of t
     ), limited as materialized (
@@ -417,7 +421,7 @@ begin
                updated_at = case when j.verdict = 'parked' and t.status <> 'processing'
                                  then t.updated_at else now() end
           from weighed j
-         where t.id = j.id
+         where t.id = j.id and t.id = any (ids)
            and j.verdict in (
                'claim', 'parked', 'promised', 'suspect', 'cancel', 'expire', 'exhaust')
         returning t.id, t.status, t.attempt, t.started_at, t.updated_at, t.error

@@ -22,7 +22,11 @@ create function settle_attempts(
     unsent boolean[], token uuid, grace float8, ahead float8)
     returns table (id bigint, status text, fenced boolean, wait float8)
     language plpgsql
-    set plan_cache_mode = force_generic_plan  -- else a session that began with small batches plans each
+    -- One plan for all batches, with rows looked up by id: else a session that began with small
+    -- batches plans each, and one that began with a small table reads all of it, however large.
+    set plan_cache_mode = force_generic_plan
+    set enable_seqscan = off
+    set enable_nestloop = off  -- nor compare each attempt with each
 as $$
 #variable_conflict use_column
 begin
@@ -40,6 +44,7 @@ begin
           from tasks t
                join unnest(ids, outcomes, results, errors, delays, unsent)
                     as s (id, outcome, result, error, delay, unsent) using (id)
+         where t.id = any (ids)
          order by t.id
            for update of t
     ), moved as (
@@ -65,7 +70,7 @@ begin
                finished_at = case when j.next <> 'retrying' then now() end,
                updated_at = now()
           from judged j
-         where t.id = j.id and j.mine
+         where t.id = j.id and j.mine and t.id = any (ids)
         returning t.id, t.status, t.run_at
     )
     select w.id, coalesce(m.status, j.status) as status,
