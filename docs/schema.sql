@@ -879,8 +879,6 @@ CREATE INDEX tasks_by_status ON public.tasks USING btree (tenant, status, create
 
 CREATE INDEX tasks_by_term ON public.tasks USING gin (public.terms(tenant, tags, (title)::text));
 
-CREATE INDEX tasks_expiring ON public.tasks USING btree (expires_at) WHERE (status = ANY (ARRAY['pending'::text, 'retrying'::text]));
-
 CREATE INDEX tasks_failed ON public.tasks USING btree (finished_at) WHERE (status = 'failed'::text);
 
 CREATE INDEX tasks_finished ON public.tasks USING btree (finished_at) WHERE (finished_at IS NOT NULL);
@@ -896,6 +894,8 @@ CREATE INDEX tasks_parked ON public.tasks USING btree (kind, (run_at AT TIME ZON
 CREATE INDEX tasks_processing ON public.tasks USING btree (id) WHERE (status = 'processing'::text);
 
 CREATE INDEX tasks_to_dispatch ON public.tasks USING btree (dispatch_after) WHERE (status = ANY (ARRAY['pending'::text, 'retrying'::text]));
+
+CREATE INDEX tasks_to_expire ON public.tasks USING btree (expires_at) WHERE ((expires_at IS NOT NULL) AND (status = ANY (ARRAY['pending'::text, 'retrying'::text])));
 
 CREATE UNIQUE INDEX tasks_unique ON public.tasks USING btree (tenant, unique_key) WHERE ((unique_key IS NOT NULL) AND ((unique_scope = 'forever'::text) OR (status = ANY (ARRAY['pending'::text, 'processing'::text, 'retrying'::text]))));
 

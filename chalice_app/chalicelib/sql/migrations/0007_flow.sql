@@ -182,6 +182,11 @@ create index if not exists tasks_held on tasks (kind, held, coalesce(limit_key, 
 create index if not exists tasks_parked on tasks (kind, (run_at at time zone 'UTC'), id)
  where held = 'parked' and status in ('pending', 'retrying');
 
+-- Most tasks never expire, and their rows need no place among those that do.
+drop index tasks_expiring;
+create index if not exists tasks_to_expire on tasks (expires_at)
+ where expires_at is not null and status in ('pending', 'retrying');
+
 create function places_taken(of_kind text, others_than bigint[])
     returns table (key text, places bigint)
     language plpgsql
