@@ -42,8 +42,9 @@ class Rhythm:
     def after(self, moment: datetime) -> Iterator[datetime]:
         """Yield the times after ``moment``, in UTC; there may be an end."""
         local = moment.astimezone(ZoneInfo(self.time_zone))
-        for time in CronSim(self.cron, local):
-            yield time.astimezone(UTC)
+        times = (time.astimezone(UTC) for time in CronSim(self.cron, local))
+        # In the second of two same hours, CronSim tells what came in the first.
+        yield from (time for time in times if time > moment)
 
     def first(self, moment: datetime) -> datetime | None:
         """Return the first time after ``moment``, if there is one."""

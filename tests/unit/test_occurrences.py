@@ -37,6 +37,14 @@ def test_a_time_that_comes_twice_in_autumn_counts_once() -> None:
     assert times == ["24 00:30", "25 00:30", "26 01:30"]
 
 
+def test_a_time_that_has_come_does_not_come_again_in_the_second_of_two_same_hours() -> None:
+    second = at("2026-10-25T02:15+01:00")
+    assert berlin("30 2 * * *", second.isoformat(), 1) == ["26 01:30"]
+    missed = at("2026-10-25T02:30+02:00")
+    rhythm = Rhythm("30 2 * * *", "Europe/Berlin")
+    assert rhythm.due(missed, second, catch_up=False) == ([], at("2026-10-26T02:30+01:00"))
+
+
 @pytest.mark.parametrize("after", ["2026-03-29T01:40+01:00", "2026-10-25T01:40+02:00"])
 def test_what_comes_often_comes_as_the_time_passes(after: str) -> None:
     times = Rhythm("*/15 * * * *", "Europe/Berlin").some(at(after), 12)
