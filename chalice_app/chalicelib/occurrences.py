@@ -28,7 +28,9 @@ MOST = 100
 UNREADABLE = (ZoneInfoNotFoundError, CronSimError)
 
 _FIELDS = re.compile(r"\S+( \S+){4}")
-_ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*")
+#: Not what some systems have beside the zones: their own one, and copies with other clocks.
+_NO_ZONE = r"(?!(posix|right)/|(localtime|posixrules|Factory)$)"
+_ZONE = re.compile(rf"{_NO_ZONE}[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*")
 _SOME_TIME = datetime(2020, 1, 1, tzinfo=UTC)
 
 

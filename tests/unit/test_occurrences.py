@@ -57,6 +57,19 @@ def test_a_leap_day_comes_every_four_years() -> None:
 
 
 @pytest.mark.parametrize(
+    ("cron", "days"),
+    [
+        ("0 0 L * *", ["2026-11-30", "2026-12-31", "2027-01-31", "2027-02-28"]),
+        ("0 0 LW * *", ["2026-11-30", "2026-12-31", "2027-01-29", "2027-02-26"]),
+        ("0 0 * * 5L", ["2026-11-27", "2026-12-25", "2027-01-29", "2027-02-26"]),
+        ("0 0 * * MON#1", ["2026-12-07", "2027-01-04", "2027-02-01", "2027-03-01"]),
+    ],
+)
+def test_days_may_be_counted_from_either_end_of_a_month(cron: str, days: list[str]) -> None:
+    assert [f"{time:%Y-%m-%d}" for time in Rhythm(cron, "UTC").some(NOON, 4)] == days
+
+
+@pytest.mark.parametrize(
     ("cron", "rule"),
     [
         ("* * * *", "must have five fields"),
@@ -86,6 +99,8 @@ def test_an_expression_that_cannot_be_is_refused(cron: str, rule: str) -> None:
         "Europe",
         "Europe/",
         "UTC\n",
+        "localtime",
+        "right/UTC",
         "a" * 300,
     ],
 )
