@@ -293,15 +293,16 @@ begin
                set tokens = excluded.tokens,
                    filled_at = greatest(b.filled_at, excluded.filled_at)
         )
+        -- Messages come back at whole seconds: no more turns are promised in one than have tokens.
         select r.id,
                case when l.id is not null then null
                     when r.has_token or limits.paused then 'parked'
                     else 'promised' end,
                case when not r.has_token then greatest(
-                   (r.turn + r.owed - r.tokens) / limits.rate,
+                   (r.turn + r.owed - r.tokens) / least(limits.rate, limits.burst),
                    extract(epoch from r.until - now())::float8
                        + row_number() over (partition by r.key, r.has_token order by r.turn)
-                         / limits.rate) end
+                         / least(limits.rate, limits.burst)) end
           from rated r left join let_in l using (id);
     end loop;
 end
