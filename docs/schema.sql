@@ -1,86 +1,5 @@
 -- Written by scripts/schema.sh from the migrations; review it, don't edit it.
 
-CREATE FUNCTION public.add_tasks(tenant text, ids bigint[], items jsonb, attempts integer, grace double precision, ahead double precision) RETURNS TABLE(id bigint, kind text, title text, description text, priority text, wait double precision)
-    LANGUAGE plpgsql
-    AS $$
-begin
-    return query
-    insert into tasks (id, tenant, kind, title, description, payload, attempt_limit, expires_at,
-                       tags, unique_key, unique_scope, callback_url, limit_key, priority, run_at,
-                       dispatch_after)
-        overriding system value
-    select ids[w.number], add_tasks.tenant, w.kind, w.title, w.description, w.payload,
-           coalesce(w.attempt_limit, attempts), w.expires_at,
-           array(select jsonb_array_elements_text(w.tags)), w.unique_key, w.unique_scope,
-           w.callback_url, w.limit_key, coalesce(w.priority, 'normal'), due.run_at,
-           case when due.run_at <= now() + make_interval(secs => ahead)
-                then due.run_at + make_interval(secs => grace)
-                else due.run_at - make_interval(secs => ahead) end
-      from rows from (jsonb_to_recordset(items) as (
-               kind text, title text, description text, payload jsonb, run_at timestamptz,
-               delay float8, expires_at timestamptz, tags jsonb, unique_key text,
-               unique_scope text, attempt_limit integer, callback_url text, limit_key text,
-               priority text)) with ordinality
-           as w (kind, title, description, payload, run_at, delay, expires_at, tags, unique_key,
-                 unique_scope, attempt_limit, callback_url, limit_key, priority, number)
-           cross join lateral (select greatest(now(), coalesce(
-               w.run_at, now() + make_interval(secs => coalesce(w.delay, 0)))) as run_at) as due
-     order by w.unique_key  -- so that two batches never wait for each other
-        on conflict do nothing
-        returning tasks.id, tasks.kind, tasks.title::text, tasks.description, tasks.priority,
-                  extract(epoch from tasks.run_at - now())::float8;
-end
-$$;
-
-COMMENT ON FUNCTION public.add_tasks(tenant text, ids bigint[], items jsonb, attempts integer, grace double precision, ahead double precision) IS 'Stores the items as tasks with these ids and returns what their messages need; one whose unique key is taken is left out.';
-
-CREATE TABLE public.api_keys (
-    id text NOT NULL,
-    tenant text NOT NULL,
-    name text NOT NULL,
-    secret_hash bytea NOT NULL,
-    scopes text[] NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    expires_at timestamp with time zone,
-    revoked_at timestamp with time zone,
-    CONSTRAINT scopes_are_known CHECK (((cardinality(scopes) > 0) AND (scopes <@ ARRAY['tasks:read'::text, 'tasks:write'::text, 'admin'::text]))),
-    CONSTRAINT secret_is_hashed CHECK ((octet_length(secret_hash) = 32)),
-    CONSTRAINT tenant_is_a_name CHECK ((tenant ~ '^[a-z0-9][a-z0-9_-]{0,62}$'::text))
-);
-
-CREATE FUNCTION public.key_state(key public.api_keys) RETURNS text
-    LANGUAGE sql STABLE
-    RETURN CASE WHEN ((key).revoked_at IS NOT NULL) THEN 'revoked'::text WHEN ((key).expires_at <= now()) THEN 'expired'::text ELSE 'live'::text END;
-
-COMMENT ON FUNCTION public.key_state(key public.api_keys) IS 'Whether a key still counts.';
-
-CREATE FUNCTION public.admit(key_id text, proof bytea, nonce bytea, scope text) RETURNS TABLE(tenant text, refusal text)
-    LANGUAGE sql STABLE
-    BEGIN ATOMIC
- SELECT
-         CASE
-             WHEN (judged.refusal IS NULL) THEN judged.tenant
-             ELSE NULL::text
-         END AS "case",
-     judged.refusal
-    FROM ( SELECT
-                 CASE
-                     WHEN (admit.key_id IS NULL) THEN 'default'::text
-                     ELSE k.tenant
-                 END AS tenant,
-                 CASE
-                     WHEN (admit.key_id IS NULL) THEN NULL::text
-                     WHEN (sha256((COALESCE(k.secret_hash, admit.nonce) || admit.nonce)) IS DISTINCT FROM admit.proof) THEN 'unknown'::text
-                     WHEN (public.key_state(k.*) <> 'live'::text) THEN public.key_state(k.*)
-                     WHEN (NOT (k.scopes && ARRAY[admit.scope, 'admin'::text])) THEN 'scope'::text
-                     ELSE NULL::text
-                 END AS refusal
-            FROM (( SELECT) once
-              LEFT JOIN public.api_keys k ON ((k.id = admit.key_id)))) judged;
-END;
-
-COMMENT ON FUNCTION public.admit(key_id text, proof bytea, nonce bytea, scope text) IS 'Whom a key stands for, or why it is refused; one row. No key at all is the only tenant of an open stage. The hash is compared blinded by a nonce: how far two digests agree tells nothing.';
-
 CREATE TABLE public.tasks (
     id bigint NOT NULL,
     kind text DEFAULT 'default'::text NOT NULL,
@@ -150,6 +69,87 @@ COMMENT ON COLUMN public.tasks.limit_key IS 'Which share of its kind''s limits t
 COMMENT ON COLUMN public.tasks.priority IS 'Which of two queues its messages go by.';
 
 COMMENT ON COLUMN public.tasks.held IS 'How limits hold a waiting task back. parked: it has no message and is sent none (dispatch_after is infinity) before there is room for it; called: there is, a message is under way and the room is kept for it; promised: it is to come again at run_at, as the rate allows.';
+
+CREATE FUNCTION public.add_tasks(tenant text, ids bigint[], items jsonb, attempts integer, grace double precision, ahead double precision) RETURNS TABLE(id bigint, kind text, title text, description text, priority text, wait double precision, task public.tasks)
+    LANGUAGE plpgsql
+    AS $$
+begin
+    return query
+    insert into tasks (id, tenant, kind, title, description, payload, attempt_limit, expires_at,
+                       tags, unique_key, unique_scope, callback_url, limit_key, priority, run_at,
+                       dispatch_after)
+        overriding system value
+    select ids[w.number], add_tasks.tenant, w.kind, w.title, w.description, w.payload,
+           coalesce(w.attempt_limit, attempts), w.expires_at,
+           array(select jsonb_array_elements_text(w.tags)), w.unique_key, w.unique_scope,
+           w.callback_url, w.limit_key, coalesce(w.priority, 'normal'), due.run_at,
+           case when due.run_at <= now() + make_interval(secs => ahead)
+                then due.run_at + make_interval(secs => grace)
+                else due.run_at - make_interval(secs => ahead) end
+      from rows from (jsonb_to_recordset(items) as (
+               kind text, title text, description text, payload jsonb, run_at timestamptz,
+               delay float8, expires_at timestamptz, tags jsonb, unique_key text,
+               unique_scope text, attempt_limit integer, callback_url text, limit_key text,
+               priority text)) with ordinality
+           as w (kind, title, description, payload, run_at, delay, expires_at, tags, unique_key,
+                 unique_scope, attempt_limit, callback_url, limit_key, priority, number)
+           cross join lateral (select greatest(now(), coalesce(
+               w.run_at, now() + make_interval(secs => coalesce(w.delay, 0)))) as run_at) as due
+     order by w.unique_key  -- so that two batches never wait for each other
+        on conflict do nothing
+        returning tasks.id, tasks.kind, tasks.title::text, tasks.description, tasks.priority,
+                  extract(epoch from tasks.run_at - now())::float8, tasks;
+end
+$$;
+
+COMMENT ON FUNCTION public.add_tasks(tenant text, ids bigint[], items jsonb, attempts integer, grace double precision, ahead double precision) IS 'Stores the items as tasks with these ids and returns them, and what their messages need; one whose unique key is taken is left out.';
+
+CREATE TABLE public.api_keys (
+    id text NOT NULL,
+    tenant text NOT NULL,
+    name text NOT NULL,
+    secret_hash bytea NOT NULL,
+    scopes text[] NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    CONSTRAINT scopes_are_known CHECK (((cardinality(scopes) > 0) AND (scopes <@ ARRAY['tasks:read'::text, 'tasks:write'::text, 'admin'::text]))),
+    CONSTRAINT secret_is_hashed CHECK ((octet_length(secret_hash) = 32)),
+    CONSTRAINT tenant_is_a_name CHECK ((tenant ~ '^[a-z0-9][a-z0-9_-]{0,62}$'::text))
+);
+
+CREATE FUNCTION public.key_state(key public.api_keys) RETURNS text
+    LANGUAGE sql STABLE
+    RETURN CASE WHEN ((key).revoked_at IS NOT NULL) THEN 'revoked'::text WHEN ((key).expires_at <= now()) THEN 'expired'::text ELSE 'live'::text END;
+
+COMMENT ON FUNCTION public.key_state(key public.api_keys) IS 'Whether a key still counts.';
+
+CREATE FUNCTION public.admit(key_id text, proof bytea, nonce bytea, scope text) RETURNS TABLE(tenant text, refusal text)
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ SELECT
+         CASE
+             WHEN (judged.refusal IS NULL) THEN judged.tenant
+             ELSE NULL::text
+         END AS "case",
+     judged.refusal
+    FROM ( SELECT
+                 CASE
+                     WHEN (admit.key_id IS NULL) THEN 'default'::text
+                     ELSE k.tenant
+                 END AS tenant,
+                 CASE
+                     WHEN (admit.key_id IS NULL) THEN NULL::text
+                     WHEN (sha256((COALESCE(k.secret_hash, admit.nonce) || admit.nonce)) IS DISTINCT FROM admit.proof) THEN 'unknown'::text
+                     WHEN (public.key_state(k.*) <> 'live'::text) THEN public.key_state(k.*)
+                     WHEN (NOT (k.scopes && ARRAY[admit.scope, 'admin'::text])) THEN 'scope'::text
+                     ELSE NULL::text
+                 END AS refusal
+            FROM (( SELECT) once
+              LEFT JOIN public.api_keys k ON ((k.id = admit.key_id)))) judged;
+END;
+
+COMMENT ON FUNCTION public.admit(key_id text, proof bytea, nonce bytea, scope text) IS 'Whom a key stands for, or why it is refused; one row. No key at all is the only tenant of an open stage. The hash is compared blinded by a nonce: how far two digests agree tells nothing.';
 
 CREATE FUNCTION public.attempt_record(task public.tasks, outcome text, error jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -446,27 +446,32 @@ begin
         return;
     end if;
 
-    perform add_tasks(caller.tenant, new_ids, items, attempts, grace, ahead);
-
-    ids := new_ids;
-    if items @? '$[*].unique_key ? (@ != null)' then
-        ids := array(
-            select coalesce(own.id, twin.id)
-              from unnest(new_ids) with ordinality as n (id, number)
-                   left join tasks own on own.id = n.id
-                   left join tasks twin
-                     on twin.tenant = caller.tenant
-                    and twin.unique_key = items -> (n.number::integer - 1) ->> 'unique_key'
-                    and (twin.unique_scope = 'forever'
-                         or twin.status in ('pending', 'processing', 'retrying'))
-             order by n.number);
-        if array_position(ids, null) is not null then
-            -- The task with the unique key ended meanwhile; all this is undone and said again.
-            raise unique_violation;
-        end if;
-        update idempotency_keys k set task_ids = ids
-         where k.tenant = caller.tenant and k.key = request_key;
+    if not items @? '$[*].unique_key ? (@ != null)' then
+        -- As they were stored: a plan that was made while the table was small would read all of it.
+        return query
+            select null::text, null::float8, false, true, a.task
+              from add_tasks(caller.tenant, new_ids, items, attempts, grace, ahead) a
+             order by a.id;
+        return;
     end if;
+
+    perform add_tasks(caller.tenant, new_ids, items, attempts, grace, ahead);
+    ids := array(
+        select coalesce(own.id, twin.id)
+          from unnest(new_ids) with ordinality as n (id, number)
+               left join tasks own on own.id = n.id
+               left join tasks twin
+                 on twin.tenant = caller.tenant
+                and twin.unique_key = items -> (n.number::integer - 1) ->> 'unique_key'
+                and (twin.unique_scope = 'forever'
+                     or twin.status in ('pending', 'processing', 'retrying'))
+         order by n.number);
+    if array_position(ids, null) is not null then
+        -- The task with the unique key ended meanwhile; all this is undone and said again.
+        raise unique_violation;
+    end if;
+    update idempotency_keys k set task_ids = ids
+     where k.tenant = caller.tenant and k.key = request_key;
 
     return query
         select null::text, null::float8, false, asked.id = new_ids[asked.number], t
@@ -616,15 +621,16 @@ begin
                set tokens = excluded.tokens,
                    filled_at = greatest(b.filled_at, excluded.filled_at)
         )
+        -- Messages come back at whole seconds: no more turns are promised in one than have tokens.
         select r.id,
                case when l.id is not null then null
                     when r.has_token or limits.paused then 'parked'
                     else 'promised' end,
                case when not r.has_token then greatest(
-                   (r.turn + r.owed - r.tokens) / limits.rate,
+                   (r.turn + r.owed - r.tokens) / least(limits.rate, limits.burst),
                    extract(epoch from r.until - now())::float8
                        + row_number() over (partition by r.key, r.has_token order by r.turn)
-                         / limits.rate) end
+                         / least(limits.rate, limits.burst)) end
           from rated r left join let_in l using (id);
     end loop;
 end
@@ -944,8 +950,6 @@ CREATE INDEX tasks_by_status ON public.tasks USING btree (tenant, status, create
 
 CREATE INDEX tasks_by_term ON public.tasks USING gin (public.terms(tenant, tags, (title)::text));
 
-CREATE INDEX tasks_expiring ON public.tasks USING btree (expires_at) WHERE (status = ANY (ARRAY['pending'::text, 'retrying'::text]));
-
 CREATE INDEX tasks_failed ON public.tasks USING btree (finished_at) WHERE (status = 'failed'::text);
 
 CREATE INDEX tasks_finished ON public.tasks USING btree (finished_at) WHERE (finished_at IS NOT NULL);
@@ -961,6 +965,8 @@ CREATE INDEX tasks_parked ON public.tasks USING btree (kind, (run_at AT TIME ZON
 CREATE INDEX tasks_processing ON public.tasks USING btree (id) WHERE (status = 'processing'::text);
 
 CREATE INDEX tasks_to_dispatch ON public.tasks USING btree (dispatch_after) WHERE (status = ANY (ARRAY['pending'::text, 'retrying'::text]));
+
+CREATE INDEX tasks_to_expire ON public.tasks USING btree (expires_at) WHERE ((expires_at IS NOT NULL) AND (status = ANY (ARRAY['pending'::text, 'retrying'::text])));
 
 CREATE UNIQUE INDEX tasks_unique ON public.tasks USING btree (tenant, unique_key) WHERE ((unique_key IS NOT NULL) AND ((unique_scope = 'forever'::text) OR (status = ANY (ARRAY['pending'::text, 'processing'::text, 'retrying'::text]))));
 

@@ -305,6 +305,28 @@ def test_unique_keys_are_looked_up_one_by_one_before_there_are_statistics(unanal
     assert pages < 1000 * 60
 
 
+CREATE = {
+    "items": '[{"title": "x", "kind": "default", "tags": [], "delay": 0}]',
+    "key": None,
+    "fingerprint": None,
+    "attempt_limit": 3,
+    "grace": 120,
+    "ahead": 900,
+    "rate": 0,
+    "burst": 0,
+    "open_limit": 0,
+} | ANYBODY.proof()
+
+
+def test_a_creation_reads_little_though_it_was_planned_for_an_empty_table(unanalyzed: Any) -> None:
+    """A session keeps the plans of a function until there are new statistics."""
+    for _ in range(8):  # of which the last are the plans that are kept
+        explained(unanalyzed, "insert_tasks", **CREATE)
+    unanalyzed.execute(FILL, {"rows": 20_000})
+    pages, _, _ = explained(unanalyzed, "insert_tasks", **CREATE)
+    assert pages < 60
+
+
 def claim_of(ids: list[int]) -> dict[str, Any]:
     return {
         "ids": ids,

@@ -7,7 +7,7 @@ import time
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
-from chalicelib import logs
+from chalicelib import logs, moments
 from chalicelib.context import Context
 from chalicelib.errors import TimedOut
 from chalicelib.outcome import Completed, completed, judge
@@ -110,7 +110,8 @@ class Runner:
     def _context(self, claim: Claim, batch: Batch, powers: Powers, deadline: float) -> Context[Any]:
         task = claim.task
         return Context(
-            idempotency_key=f"task-{task.id}",
+            # A database that is made anew, or another stage's, has the same ids.
+            idempotency_key=f"task-{task.id}-{moments.to_number(task.created_at)}",
             deadline=deadline,
             attempt=task.attempts_spent,
             tenant=claim.tenant,

@@ -20,7 +20,7 @@ drop function add_tasks(text, bigint[], jsonb, integer, float8, float8);
 create function add_tasks(
     tenant text, ids bigint[], items jsonb, attempts integer, grace float8, ahead float8)
     returns table (
-        id bigint, kind text, title text, description text, priority text, wait float8)
+        id bigint, kind text, title text, description text, priority text, wait float8, task tasks)
     language plpgsql
 as $$
 begin
@@ -48,13 +48,103 @@ begin
      order by w.unique_key  -- so that two batches never wait for each other
         on conflict do nothing
         returning tasks.id, tasks.kind, tasks.title::text, tasks.description, tasks.priority,
-                  extract(epoch from tasks.run_at - now())::float8;
+                  extract(epoch from tasks.run_at - now())::float8, tasks;
 end
 $$;
 
 comment on function add_tasks is
-    'Stores the items as tasks with these ids and returns what their messages need; one whose unique '
-    'key is taken is left out.';
+    'Stores the items as tasks with these ids and returns them, and what their messages need; one '
+    'whose unique key is taken is left out.';
+
+create or replace function create_tasks(
+    key_id text, proof bytea, nonce bytea, items jsonb, request_key text,
+    request_fingerprint bytea, attempts integer, grace float8, ahead float8, rate float8,
+    burst float8, open_limit integer)
+    returns table (refusal text, retry_after float8, replayed boolean, created boolean, task tasks)
+    language plpgsql
+as $$
+declare
+    caller record;
+    known idempotency_keys;
+    many constant integer := jsonb_array_length(items);
+    new_ids bigint[];
+    ids bigint[];
+begin
+    select a.tenant, a.refusal into caller from admit(key_id, proof, nonce, 'tasks:write') a;
+    refusal := caller.refusal;
+    replayed := false;
+    if refusal is not null then
+        return next;
+        return;
+    end if;
+
+    -- Two requests with one key at once: the second waits at the index for the end of the first, and
+    -- is not counted against a limit, for it makes nothing.
+    new_ids := array(select nextval('tasks_id_seq') from generate_series(1, many));
+    while request_key is not null loop
+        select k.* into known
+          from idempotency_keys k
+         where k.tenant = caller.tenant and k.key = request_key;
+        if found and known.fingerprint <> request_fingerprint then
+            refusal := 'reused';
+            return next;
+            return;
+        elsif found then
+            return query
+                select null::text, null::float8, true, t.created_at = known.created_at, t
+                  from unnest(known.task_ids) with ordinality as asked (id, number)
+                       left join tasks t on t.id = asked.id
+                 order by asked.number;
+            return;
+        end if;
+        insert into idempotency_keys (tenant, key, fingerprint, task_ids)
+        values (caller.tenant, request_key, request_fingerprint, new_ids)
+            on conflict do nothing;
+        exit when found;
+    end loop;
+
+    -- Only what is new takes tokens, and what is refused does not use up its key.
+    select w.refusal, w.retry_after into refusal, retry_after
+      from welcome(caller.tenant, many, rate, burst, open_limit) w;
+    if refusal is not null then
+        delete from idempotency_keys k where k.tenant = caller.tenant and k.key = request_key;
+        return next;
+        return;
+    end if;
+
+    if not items @? '$[*].unique_key ? (@ != null)' then
+        -- As they were stored: a plan that was made while the table was small would read all of it.
+        return query
+            select null::text, null::float8, false, true, a.task
+              from add_tasks(caller.tenant, new_ids, items, attempts, grace, ahead) a
+             order by a.id;
+        return;
+    end if;
+
+    perform add_tasks(caller.tenant, new_ids, items, attempts, grace, ahead);
+    ids := array(
+        select coalesce(own.id, twin.id)
+          from unnest(new_ids) with ordinality as n (id, number)
+               left join tasks own on own.id = n.id
+               left join tasks twin
+                 on twin.tenant = caller.tenant
+                and twin.unique_key = items -> (n.number::integer - 1) ->> 'unique_key'
+                and (twin.unique_scope = 'forever'
+                     or twin.status in ('pending', 'processing', 'retrying'))
+         order by n.number);
+    if array_position(ids, null) is not null then
+        -- The task with the unique key ended meanwhile; all this is undone and said again.
+        raise unique_violation;
+    end if;
+    update idempotency_keys k set task_ids = ids
+     where k.tenant = caller.tenant and k.key = request_key;
+
+    return query
+        select null::text, null::float8, false, asked.id = new_ids[asked.number], t
+          from unnest(ids) with ordinality as asked (id, number) join tasks t on t.id = asked.id
+         order by asked.number;
+end
+$$;
 
 create table kind_limits (
     kind text primary key,
@@ -91,6 +181,11 @@ create index if not exists tasks_held on tasks (kind, held, coalesce(limit_key, 
 -- (in another time's form, so that it is not taken to walk a million for the oldest of one key)
 create index if not exists tasks_parked on tasks (kind, (run_at at time zone 'UTC'), id)
  where held = 'parked' and status in ('pending', 'retrying');
+
+-- Most tasks never expire, and their rows need no place among those that do.
+drop index tasks_expiring;
+create index if not exists tasks_to_expire on tasks (expires_at)
+ where expires_at is not null and status in ('pending', 'retrying');
 
 create function places_taken(of_kind text, others_than bigint[])
     returns table (key text, places bigint)
@@ -198,15 +293,16 @@ begin
                set tokens = excluded.tokens,
                    filled_at = greatest(b.filled_at, excluded.filled_at)
         )
+        -- Messages come back at whole seconds: no more turns are promised in one than have tokens.
         select r.id,
                case when l.id is not null then null
                     when r.has_token or limits.paused then 'parked'
                     else 'promised' end,
                case when not r.has_token then greatest(
-                   (r.turn + r.owed - r.tokens) / limits.rate,
+                   (r.turn + r.owed - r.tokens) / least(limits.rate, limits.burst),
                    extract(epoch from r.until - now())::float8
                        + row_number() over (partition by r.key, r.has_token order by r.turn)
-                         / limits.rate) end
+                         / least(limits.rate, limits.burst)) end
           from rated r left join let_in l using (id);
     end loop;
 end
