@@ -362,7 +362,9 @@ def waiting(cursor: Any, many: int) -> list[int]:
 
 
 def test_a_claim_reads_no_more_than_the_rows_it_takes(table: Any) -> None:
-    pages, _, _ = explained(table, "claim_tasks", **claim_of(waiting(table, 10)))
+    claim = claim_of(waiting(table, 10))
+    explained(table, "claim_tasks", **claim)  # reads the catalogs, too
+    pages, _, _ = explained(table, "claim_tasks", **claim)
     # For each row: itself, and a way down each of some ten indexes.
     assert pages < 10 * 60
 
