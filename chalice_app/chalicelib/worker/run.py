@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from chalicelib import logs, moments
@@ -119,8 +119,14 @@ class Runner:
             powers=powers,
             payload=None,
             trace=batch.messages[task.id][0].trace,
-            log=logging.getLogger(f"handlers.{task.kind}"),
+            log=_log_of(task.kind),
         )
+
+
+@cache
+def _log_of(kind: str) -> logging.Logger:
+    # What logging remembers for ever, too; but it asks for a lock each time.
+    return logging.getLogger(f"handlers.{kind}")
 
 
 def _queue_wait(task: Task) -> float | None:

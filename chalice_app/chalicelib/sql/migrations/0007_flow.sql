@@ -421,24 +421,21 @@ create function claim_tasks(
         progress jsonb, steps jsonb, trace_id text, attempt integer, started_at timestamptz, updated_at timestamptz,
         error jsonb)
     language plpgsql
+    -- One plan for all batches, with rows looked up by id: else a session that began with small
+    -- batches plans each, and one that began with a small table reads all of it, however large.
+    set plan_cache_mode = force_generic_plan
+    set enable_seqscan = off
 as $$
 #variable_conflict use_column
 begin
     return query
-    with wanted as (
-        select id, message_id, receive_count, trace_id
-          from unnest(ids, message_ids, receive_counts, trace_ids) as w (id, message_id, receive_count, trace_id)
-    ), held as (
+    with held as (
         select t.id, t.kind, t.title, t.description, t.payload, t.status, t.attempt, t.attempt_limit,
                t.release_count, t.result, t.error, t.run_at, t.created_at, t.updated_at, t.started_at,
-               t.finished_at, t.tags, t.lease_token, t.lease_until, t.lease_shared, t.suspect, t.expires_at,
-               t.cancel_requested_at, t.unique_key, t.callback_url, t.limit_key, t.priority,
-               t.request_id, t.tenant, t.progress, t.steps
-          from tasks t join wanted using (id)
-         order by t.id
-           for update of t
-    ), fit as (
-        select held.*, case
+               t.finished_at, t.tags, t.lease_until, t.suspect, t.expires_at, t.cancel_requested_at,
+               t.unique_key, t.callback_url, t.limit_key, t.priority, t.request_id, t.tenant,
+               t.progress, t.steps, w.message_id, w.receive_count, w.trace_id,
+               case
                    when status in ('completed', 'failed', 'cancelled') then 'final'
                    when status = 'processing' and lease_token = token then 'mine'
                    when status = 'processing' and lease_until >= now() then 'busy'
@@ -449,42 +446,48 @@ begin
                    when attempt >= attempt_limit then 'exhaust'
                    when suspect and not alone then 'apart'
                    else 'claim' end as by_itself
-          from held
+          from tasks t
+               join unnest(ids, message_ids, receive_counts, trace_ids)
+                    as w (id, message_id, receive_count, trace_id) using (id)
+         where t.id = any (ids)
+         order by t.id
+           for update of t
     ), limited as materialized (
         select b.id, b.hold, b.wait
-          from (select array_agg(f.id) as ids
-                  from fit f join kind_limits k using (kind)
-                 where f.by_itself = 'claim') as asked
+          from (select array_agg(h.id) as ids
+                  from held h join kind_limits k using (kind)
+                 where h.by_itself = 'claim') as asked
                cross join lateral hold_back(asked.ids) as b
          where asked.ids is not null
     ), judged as (
-        select f.*, l.id is not null as limited, l.wait as turn,
-               coalesce(l.hold, f.by_itself) as verdict
-          from fit f left join limited l using (id)
-    ), lost as (
-        select id, count(*) filter (where verdict = 'claim') over () > 1 as shared,
+        select h.id, h.status, h.message_id, h.receive_count, h.trace_id,
+               l.id is not null as limited, l.wait as turn, coalesce(l.hold, h.by_itself) as verdict
+          from held h left join limited l using (id)
+    ), weighed as (
+        select j.*, count(*) filter (where verdict = 'claim') over () > 1 as shared,
+               case when status = 'processing' then 'retrying' else status end as waiting,
                case when status = 'processing'
                     then '{"code": "crashed", "message": "The worker ended without a report."}'
                     when verdict = 'expire'
                     then '{"code": "expired", "message": "The task was not begun in time."}'
                     else '{"code": "attempts_exhausted", "message": "No attempts are left."}'
-                    end::jsonb as error
-          from judged
+                    end::jsonb as lost
+          from judged j
     ), moved as (
         update tasks t
            set status = case j.verdict when 'claim' then 'processing'
                                        when 'suspect' then 'retrying'
                                        when 'cancel' then 'cancelled'
-                                       when 'parked' then waiting.status
-                                       when 'promised' then waiting.status
+                                       when 'parked' then j.waiting
+                                       when 'promised' then j.waiting
                                        else 'failed' end,
                attempt = t.attempt + (j.verdict = 'claim')::integer,
                attempt_limit = t.attempt_limit + (j.verdict = 'suspect')::integer,
                release_count = t.release_count + (j.verdict = 'suspect')::integer,
                attempts = case when t.status = 'processing' and j.verdict <> 'suspect'
-                               then t.attempts || attempt_record(t, 'crashed', lost.error)
+                               then t.attempts || attempt_record(t, 'crashed', j.lost)
                                else t.attempts end,
-               lease_shared = j.verdict = 'claim' and lost.shared,
+               lease_shared = j.verdict = 'claim' and j.shared,
                suspect = t.suspect or j.verdict = 'suspect',
                held = case when j.verdict in ('parked', 'promised') then j.verdict end,
                run_at = case j.verdict when 'suspect' then now()
@@ -501,22 +504,20 @@ begin
                started_at = case when j.verdict = 'claim' then now() else t.started_at end,
                finished_at = case when j.verdict in ('cancel', 'expire', 'exhaust') then now() end,
                result = case when j.verdict in ('expire', 'exhaust')
-                             then to_jsonb('Error: ' || (lost.error ->> 'message')) end,
+                             then to_jsonb('Error: ' || (j.lost ->> 'message')) end,
                error = case when j.verdict in ('claim', 'parked', 'promised')
                                  and t.status <> 'processing' then t.error
                             when j.verdict in ('cancel', 'suspect') then t.error
-                            else lost.error end,
+                            else j.lost end,
                request_id = case when j.verdict = 'claim' then claim_tasks.request_id else t.request_id end,
-               message_id = case when j.verdict = 'claim' then w.message_id else t.message_id end,
-               receive_count = case when j.verdict = 'claim' then w.receive_count
+               message_id = case when j.verdict = 'claim' then j.message_id else t.message_id end,
+               receive_count = case when j.verdict = 'claim' then j.receive_count
                                     else t.receive_count end,
-               trace_id = case when j.verdict = 'claim' then w.trace_id else t.trace_id end,
+               trace_id = case when j.verdict = 'claim' then j.trace_id else t.trace_id end,
                updated_at = case when j.verdict = 'parked' and t.status <> 'processing'
                                  then t.updated_at else now() end
-          from judged j join wanted w using (id) join lost using (id)
-               cross join lateral (select case when j.status = 'processing' then 'retrying'
-                                               else j.status end as status) as waiting
-         where t.id = j.id
+          from weighed j
+         where t.id = j.id and t.id = any (ids)
            and j.verdict in (
                'claim', 'parked', 'promised', 'suspect', 'cancel', 'expire', 'exhaust')
         returning t.id, t.status, t.attempt, t.started_at, t.updated_at, t.error
@@ -528,19 +529,20 @@ begin
            coalesce(j.limited, false) as limited,
            m.id is not null and j.status = 'processing' as rescued,
            m.id is not null and j.verdict in ('cancel', 'expire', 'exhaust') as ended,
-           j.attempt - j.release_count as spent, j.request_id as lost_request_id,
+           h.attempt - h.release_count as spent, h.request_id as lost_request_id,
            coalesce(m.status, j.status) as status,
-           coalesce(j.turn, extract(epoch from case when j.status = 'processing' then j.lease_until
-                                                    else j.run_at end - now()), 0)::float8 as wait,
-           j.kind, j.title::text, j.description, j.payload, j.attempt_limit, j.release_count, j.result,
-           j.run_at, j.created_at, j.finished_at, j.tags, j.expires_at, j.cancel_requested_at,
-           j.unique_key, j.callback_url, j.limit_key, j.priority, j.tenant, j.progress, j.steps, w.trace_id,
-           coalesce(m.attempt, j.attempt) as attempt,
-           coalesce(m.started_at, j.started_at) as started_at,
-           coalesce(m.updated_at, j.updated_at) as updated_at,
-           coalesce(m.error, j.error) as error
-      from wanted w left join judged j using (id) left join moved m using (id)
-     order by case when j.suspect then j.attempt - j.release_count end nulls first, w.id;
+           coalesce(j.turn, extract(epoch from case when j.status = 'processing' then h.lease_until
+                                                    else h.run_at end - now()), 0)::float8 as wait,
+           h.kind, h.title::text, h.description, h.payload, h.attempt_limit, h.release_count, h.result,
+           h.run_at, h.created_at, h.finished_at, h.tags, h.expires_at, h.cancel_requested_at,
+           h.unique_key, h.callback_url, h.limit_key, h.priority, h.tenant, h.progress, h.steps, h.trace_id,
+           coalesce(m.attempt, h.attempt) as attempt,
+           coalesce(m.started_at, h.started_at) as started_at,
+           coalesce(m.updated_at, h.updated_at) as updated_at,
+           coalesce(m.error, h.error) as error
+      from unnest(ids) as w (id) left join held h using (id) left join judged j using (id)
+           left join moved m using (id)
+     order by case when h.suspect then h.attempt - h.release_count end nulls first, w.id;
 end
 $$;
 
