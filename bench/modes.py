@@ -45,17 +45,19 @@ def measured(wanted: Wanted, say: Callable[[str], None]) -> Report:
         if GROWTH in wanted.modes:
             sizes = growth.SMOKE_SIZES if wanted.smoke else growth.SIZES
             rows, more = growth.measured(scene, sizes, rounds, say)
-            report.add("growth", rows, more, pictures.of_growth(rows, sizes))
+            report.add("Growth", rows, more, pictures.of_growth(rows, sizes))
         if WHOLE in wanted.modes:
             loads = whole.SMOKE_LOADS if wanted.smoke else whole.LOADS
             runs = whole.measured(scene, loads, min(rounds, whole.ROUNDS), say)
             ends = told.summed(runs)
             picture = pictures.of_whole(ends)
-            report.add("end to end", [one.row() for one in ends], told.budgets(ends), picture)
-            report.add("promises", promises.beside(report.cells, runs))
+            report.add("End to end", [one.row() for one in ends], told.budgets(ends), picture)
+            report.add("Promises", promises.beside(report.cells, runs))
     if COLD_START in wanted.modes:
         say("starting the packaged functions …")
-        report.add("init", *starts.measured(starts.SMOKE_STARTS if wanted.smoke else starts.STARTS))
+        report.add(
+            "Starts", *starts.measured(starts.SMOKE_STARTS if wanted.smoke else starts.STARTS)
+        )
     return report
 
 
@@ -68,8 +70,8 @@ def _calls(
     report.cells = measure.measured(scene, homes, cases, rounds, say)
     report.budgets = budgets.of_cells(report.cells)
     report.panels = [pictures.of_cells(report.cells)]
-    report.add("dollars per million tasks", costs.of_million(report.cells, cases))
+    report.add("Dollars per million tasks", costs.of_million(report.cells, cases))
     if BATCHES in wanted.modes:
         sizes = batches.SMOKE_SIZES if wanted.smoke else batches.SIZES
         rows = batches.measured(scene, [ours, floor], sizes, rounds, say)
-        report.add("batches", rows, batches.budgets(rows))
+        report.add("Large batches", rows, batches.budgets(rows))

@@ -49,20 +49,16 @@ class Report:
         plot.draw(self.panels, file)
 
     def text(self) -> str:
-        """Return it as tables of Markdown."""
+        """Return it as Markdown, as a section of a page."""
         parts = [", ".join(f"{name} {value}" for name, value in self.machine.items())]
         if self.cells:
-            parts.append(_table(_HEAD, map(_row, self.cells)))
+            parts += ["### Calls", _table(_HEAD, map(_row, self.cells))]
         for title, rows in self.tables.items():
             head = list(rows[0])
-            parts.append(f"{title}\n\n{_table(head, ([_shown(r[h]) for h in head] for r in rows))}")
+            parts += [f"### {title}", _table(head, ([_shown(r[h]) for h in head] for r in rows))]
         if self.budgets:
-            parts.append(
-                _table(
-                    ("budget", "measured", "bound", "met", "the floor's", "the plain's"),
-                    map(_judged, self.budgets),
-                )
-            )
+            head = ["budget", "measured", "bound", "met", "the floor's", "the plain's"]
+            parts += ["### Budgets", _table(head, map(_judged, self.budgets))]
         return "\n\n".join(parts)
 
     def as_dict(self) -> dict[str, Any]:

@@ -56,7 +56,7 @@ LOADS = (
     *(Load(clients, 300) for clients in (1, 16, 64)),
     *(Load(clients, posts, 100) for clients, posts in ((1, 10), (16, 32), (64, 64))),
 )
-SMOKE_LOADS = (Load(1, 5), Load(2, 10), Load(1, 1, 100), Load(2, 2, 100))
+SMOKE_LOADS = (Load(1, 5), Load(2, 10), Load(2, 2, 100))
 
 
 @dataclass(frozen=True)
