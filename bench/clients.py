@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import threading
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from bench import events
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
 #: Seconds that a client waits for an answer; and after how many no more is posted.
 PATIENCE, LONGEST = 40, 10
@@ -41,26 +43,37 @@ class Posted:
 
 def post(address: str, clients: int, posts: int, together: int) -> Posted:
     """Let so many clients post so often between them, ``together`` tasks in a POST."""
-    seen, lock = Posted(), threading.Lock()
     body = json.dumps(_body(together)).encode()
     path = "/tasks" if together == 1 else "/tasks/batch"
-    turns = _turns(posts)
 
-    def client() -> None:
-        connection = http.client.HTTPConnection(address, timeout=PATIENCE)
-        while True:
-            with lock:
-                if not next(turns, False):
-                    break
-            begun = time.perf_counter()
-            status = _status(connection, path, body)
-            taken = time.perf_counter() - begun
-            with lock:
-                seen.times.append(taken)
-                seen.statuses.append(status)
-        connection.close()
+    @contextlib.contextmanager
+    def client() -> Iterator[Callable[[], int]]:
+        with contextlib.closing(http.client.HTTPConnection(address, timeout=PATIENCE)) as door:
+            yield lambda: _status(door, path, body)
 
-    threads = [threading.Thread(target=client) for _ in range(clients)]
+    return ask(client, clients, posts)
+
+
+def ask(
+    client: Callable[[], AbstractContextManager[Callable[[], int]]], clients: int, posts: int
+) -> Posted:
+    """Let so many clients ask so often between them; each gives what asks once, for a status."""
+    seen, lock, turns = Posted(), threading.Lock(), _turns(posts)
+
+    def run() -> None:
+        with client() as once:
+            while True:
+                with lock:
+                    if not next(turns, False):
+                        return
+                begun = time.perf_counter()
+                status = once()
+                taken = time.perf_counter() - begun
+                with lock:
+                    seen.times.append(taken)
+                    seen.statuses.append(status)
+
+    threads = [threading.Thread(target=run) for _ in range(clients)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -40,6 +40,8 @@ def of_whole(told: Sequence[Summed]) -> Panel:
     bounds: dict[tuple[str, str], float] = {}
     for one in told:
         group = f"{one.load.clients} client{'s' if one.load.clients > 1 else ''}"
+        if one.service == FLOOR:
+            continue
         values[group, PLAIN if one.service == PLAIN else f"{OURS}, {one.load.name}"] = 1 / one.task
         if one.service == PLAIN:
             bounds[group, single] = 1 / one.task / SINGLE

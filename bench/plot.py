@@ -107,7 +107,11 @@ def _bar(
         height, colour = axis.at(value) - axis.bottom, HexColor(panel.series[key[1]])
         yield Rect(x + 1, axis.bottom, width - 2, height, fillColor=colour, strokeColor=None)
         text = f"{value:.3g}" if value < 1000 else f"{value:,.0f}"  # noqa: PLR2004  (three digits)
-        yield _text(x + width / 2, axis.at(value) + 3, text, "middle")
+        top = axis.at(value)
+        hidden = bound is not None and -4 < axis.at(bound) - top < 13  # noqa: PLR2004  (its height)
+        yield _text(
+            x + width / 2, (axis.at(bound) if bound and hidden else top) + 3, text, "middle"
+        )
     if bound is not None:
         y = axis.at(bound)
         yield Line(x - 2, y, x + width + 2, y, strokeColor=_BOUND, strokeWidth=2)

@@ -1,10 +1,11 @@
-"""Ours and the plain service as they run: an HTTP server and one worker, on a stage's servers."""
+"""The services as they run: an HTTP server and one worker each, on a stage's servers."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
 import http.client
+import itertools
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from bench.budgets import OURS, PLAIN
+from bench.budgets import FLOOR, OURS, PLAIN
 from localdev import processes
 from localdev.errors import StackError
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 #: Seconds for a start.
 _START = 90
+_numbers = itertools.count(1)
 
 
 @dataclass(frozen=True)
@@ -51,14 +53,30 @@ def ours(stage: Stage) -> Iterator[Service]:
 @contextlib.contextmanager
 def plain(stage: Stage) -> Iterator[Service]:
     """Run the plain API and one worker. Raises StackError if it does not start."""
-    home = stage.plain("plain_whole")
+    home = stage.plain(_anew(PLAIN))
     with processes.listen() as listener:
         port, descriptor = listener.getsockname()[1], listener.fileno()
         server: list[str | Path] = [home.python, "-m", "bench.plain_server", str(descriptor)]
-        worker = [sys.executable, "-m", "bench.plain_mapping"]
         # One that stalls ends by no signal but the last.
-        with _process(server, home, [descriptor], 1) as process, _process(worker, home):
+        with _process(server, home, [descriptor], 1) as process, _process(_worker(PLAIN), home):
             yield _started(PLAIN, home, process, f"http://{processes.HOST}:{port}/openapi.json")
+
+
+@contextlib.contextmanager
+def floor(stage: Stage) -> Iterator[Home]:
+    """Run a worker that does no more than the bare calls; its tasks are made without a service."""
+    home = stage.floor(_anew(FLOOR))
+    with _process(_worker(FLOOR), home):
+        yield home
+
+
+def _anew(name: str) -> str:
+    # A worker that was ended may still be waited for at its queue, and be given a message there.
+    return f"{name}_{next(_numbers)}"
+
+
+def _worker(name: str) -> list[str | Path]:
+    return [sys.executable, "-m", "bench.mapping", name]
 
 
 @contextlib.contextmanager

@@ -79,9 +79,9 @@ class Stage:
             environ |= {"AUTH": "keys", "BENCH_KEY": key_for_a_day(url), **_LIMITS}
         return self._home(name, "bench.ours", url, environ)
 
-    def floor(self) -> Home:
+    def floor(self, name: str = "floor") -> Home:
         """Return the home of the bare calls, which work on a table of ours."""
-        return self._home("floor", "bench.floor", self._database("floor", migrated=True), {})
+        return self._home(name, "bench.floor", self._database(name, migrated=True), {})
 
     def plain(self, name: str = "plain") -> Home:
         """Return the plain algorithm's home; its messages stay hidden for 30 s."""

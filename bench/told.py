@@ -8,7 +8,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bench.budgets import OURS, PLAIN, Budget
+from bench.budgets import FLOOR, OURS, PLAIN, Budget
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,6 +72,7 @@ def budgets(told: Sequence[Summed]) -> list[Budget]:
     """Return what ours is held to; beside it stands what the plain service does."""
     plain = {one.load.clients: one for one in told if one.service == PLAIN}
     ours = [one for one in told if one.service == OURS]
+    bare = {one.load: one.task for one in told if one.service == FLOOR}
     crowds = [one for one in ours if one.load.clients > 1]
     stalled = [one for one in plain.values() if one.load.clients > 1]
     times = [
@@ -79,6 +80,7 @@ def budgets(told: Sequence[Summed]) -> list[Budget]:
             f"end to end, {one.load.title}: time per task, of the plain's",
             one.task / plain[one.load.clients].task,
             SINGLE if one.load.together == 1 else HUNDRED,
+            floor=bare[one.load] / plain[1].task if one.load in bare else None,
         )
         for one in ours
     ]

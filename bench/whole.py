@@ -5,20 +5,21 @@ from __future__ import annotations
 import contextlib
 import time
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import psycopg2
 
-from bench import services
-from bench.budgets import OURS
-from bench.clients import Posted, post
+from bench import floor, services
+from bench.budgets import FLOOR, OURS
+from bench.clients import Posted, ask, post
+from bench.services import Service
 from localdev.errors import StackError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from bench.services import Service
     from bench.stage import Stage
 
 ROUNDS = 3
@@ -56,7 +57,7 @@ LOADS = (
     *(Load(clients, 300) for clients in (1, 16, 64)),
     *(Load(clients, posts, 100) for clients, posts in ((1, 10), (16, 32), (64, 64))),
 )
-SMOKE_LOADS = (Load(1, 5), Load(2, 10), Load(2, 2, 100))
+SMOKE_LOADS = (Load(1, 5), Load(2, 10), Load(1, 1, 100))
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,8 @@ def measured(
 ) -> list[Run]:
     """Return the runs of both services, which take turns. Raises StackError if tasks do not end.
 
-    The plain one is started anew each time: it may not come back from a stall.
+    The plain one is started anew each time: it may not come back from a stall. Beside one client
+    stand the bare calls, which need no service: they are made by the client itself.
     """
     runs = []
     with services.ours(stage) as ours:
@@ -92,6 +94,8 @@ def measured(
                 if load.together == 1:
                     with services.plain(stage) as plain:
                         runs.append(_warm_run(plain, load))
+                if load.clients == 1:
+                    runs.append(_floor_run(stage, load))
     return runs
 
 
@@ -100,14 +104,34 @@ def _warm_run(service: Service, load: Load) -> Run:
     return _run(service, load)
 
 
-def _run(service: Service, load: Load) -> Run:
+def _floor_run(stage: Stage, load: Load) -> Run:
+    with services.floor(stage) as home:
+        url = home.environ["DATABASE_URL"]
+        creating = floor.Creating(floor.connected(url), home.environ)
+        service, warm = Service(FLOOR, "", url), Load(1, 10)
+        _run(service, warm, _bare(creating, warm))
+        return _run(service, load, _bare(creating, load))
+
+
+def _bare(creating: floor.Creating, load: Load) -> Callable[[], Posted]:
+    call = creating.prepare("create", load.together, 1)
+
+    def once() -> int:
+        call(0)
+        return int(HTTPStatus.CREATED)
+
+    return lambda: ask(lambda: contextlib.nullcontext(once), load.clients, load.posts)
+
+
+def _run(service: Service, load: Load, asked: Callable[[], Posted] | None = None) -> Run:
     with contextlib.closing(psycopg2.connect(service.database)) as connection:
         connection.autocommit = True
         with connection.cursor() as cursor:
             cursor.execute("select coalesce(max(id), 0) from tasks")
             [[before]] = cursor.fetchall()
             begun = time.perf_counter()
-            posted = post(urlsplit(service.url).netloc, load.clients, load.posts, load.together)
+            address = urlsplit(service.url).netloc
+            posted = asked() if asked else post(address, load.clients, load.posts, load.together)
             tasks = posted.created * load.together
             _wait(cursor, before, tasks)
             seconds = time.perf_counter() - begun

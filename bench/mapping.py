@@ -1,9 +1,10 @@
-"""Lets SQS invoke the plain Lambda function, as the local stack lets it invoke ours."""
+"""Lets SQS invoke a function of the benchmark's, as the local stack lets it invoke ours."""
 
 from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from pathlib import Path
 
@@ -21,7 +22,7 @@ _REGION = "us-east-1"
 
 
 def main() -> None:
-    """Run ``python -m bench.plain_mapping`` until SIGTERM: one worker."""
+    """Run ``python -m bench.mapping NAME`` until SIGTERM: one worker of bench/functions/NAME."""
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     endpoint = os.environ["AWS_ENDPOINT_URL_SQS"]
@@ -29,7 +30,8 @@ def main() -> None:
     url = os.environ["BENCH_QUEUE_URL"]
     queue = Queue(client, url, "queue", _REGION, Outage(), partial=False)
     source = QueueSource("worker", url, BATCH, window=0, concurrency=1)
-    function = Function(Source(Path(__file__).parent / "plain_function"), "worker", TIME_LIMIT)
+    folder = Path(__file__).parent / "functions" / sys.argv[1]
+    function = Function(Source(folder), "worker", TIME_LIMIT)
     Lane(queue, source, function, stopping).start()
     stopping.wait()
     function.close()

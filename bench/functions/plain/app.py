@@ -1,4 +1,4 @@
-"""The plain Lambda function as the local mapping finds a function: by its name in an ``app``."""
+"""The plain Lambda function, by its name in an ``app``."""
 
 from __future__ import annotations
 

@@ -1,1 +1,0 @@
-"""The folder of the plain Lambda function, as the local mapping wants one."""
