@@ -1,86 +1,5 @@
 -- Written by scripts/schema.sh from the migrations; review it, don't edit it.
 
-CREATE FUNCTION public.add_tasks(tenant text, ids bigint[], items jsonb, attempts integer, grace double precision, ahead double precision) RETURNS TABLE(id bigint, kind text, title text, description text, priority text, wait double precision)
-    LANGUAGE plpgsql
-    AS $$
-begin
-    return query
-    insert into tasks (id, tenant, kind, title, description, payload, attempt_limit, expires_at,
-                       tags, unique_key, unique_scope, callback_url, limit_key, priority, run_at,
-                       dispatch_after)
-        overriding system value
-    select ids[w.number], add_tasks.tenant, w.kind, w.title, w.description, w.payload,
-           coalesce(w.attempt_limit, attempts), w.expires_at,
-           array(select jsonb_array_elements_text(w.tags)), w.unique_key, w.unique_scope,
-           w.callback_url, w.limit_key, coalesce(w.priority, 'normal'), due.run_at,
-           case when due.run_at <= now() + make_interval(secs => ahead)
-                then due.run_at + make_interval(secs => grace)
-                else due.run_at - make_interval(secs => ahead) end
-      from rows from (jsonb_to_recordset(items) as (
-               kind text, title text, description text, payload jsonb, run_at timestamptz,
-               delay float8, expires_at timestamptz, tags jsonb, unique_key text,
-               unique_scope text, attempt_limit integer, callback_url text, limit_key text,
-               priority text)) with ordinality
-           as w (kind, title, description, payload, run_at, delay, expires_at, tags, unique_key,
-                 unique_scope, attempt_limit, callback_url, limit_key, priority, number)
-           cross join lateral (select greatest(now(), coalesce(
-               w.run_at, now() + make_interval(secs => coalesce(w.delay, 0)))) as run_at) as due
-     order by w.unique_key  -- so that two batches never wait for each other
-        on conflict do nothing
-        returning tasks.id, tasks.kind, tasks.title::text, tasks.description, tasks.priority,
-                  extract(epoch from tasks.run_at - now())::float8;
-end
-$$;
-
-COMMENT ON FUNCTION public.add_tasks(tenant text, ids bigint[], items jsonb, attempts integer, grace double precision, ahead double precision) IS 'Stores the items as tasks with these ids and returns what their messages need; one whose unique key is taken is left out.';
-
-CREATE TABLE public.api_keys (
-    id text NOT NULL,
-    tenant text NOT NULL,
-    name text NOT NULL,
-    secret_hash bytea NOT NULL,
-    scopes text[] NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    expires_at timestamp with time zone,
-    revoked_at timestamp with time zone,
-    CONSTRAINT scopes_are_known CHECK (((cardinality(scopes) > 0) AND (scopes <@ ARRAY['tasks:read'::text, 'tasks:write'::text, 'admin'::text]))),
-    CONSTRAINT secret_is_hashed CHECK ((octet_length(secret_hash) = 32)),
-    CONSTRAINT tenant_is_a_name CHECK ((tenant ~ '^[a-z0-9][a-z0-9_-]{0,62}$'::text))
-);
-
-CREATE FUNCTION public.key_state(key public.api_keys) RETURNS text
-    LANGUAGE sql STABLE
-    RETURN CASE WHEN ((key).revoked_at IS NOT NULL) THEN 'revoked'::text WHEN ((key).expires_at <= now()) THEN 'expired'::text ELSE 'live'::text END;
-
-COMMENT ON FUNCTION public.key_state(key public.api_keys) IS 'Whether a key still counts.';
-
-CREATE FUNCTION public.admit(key_id text, proof bytea, nonce bytea, scope text) RETURNS TABLE(tenant text, refusal text)
-    LANGUAGE sql STABLE
-    BEGIN ATOMIC
- SELECT
-         CASE
-             WHEN (judged.refusal IS NULL) THEN judged.tenant
-             ELSE NULL::text
-         END AS "case",
-     judged.refusal
-    FROM ( SELECT
-                 CASE
-                     WHEN (admit.key_id IS NULL) THEN 'default'::text
-                     ELSE k.tenant
-                 END AS tenant,
-                 CASE
-                     WHEN (admit.key_id IS NULL) THEN NULL::text
-                     WHEN (sha256((COALESCE(k.secret_hash, admit.nonce) || admit.nonce)) IS DISTINCT FROM admit.proof) THEN 'unknown'::text
-                     WHEN (public.key_state(k.*) <> 'live'::text) THEN public.key_state(k.*)
-                     WHEN (NOT (k.scopes && ARRAY[admit.scope, 'admin'::text])) THEN 'scope'::text
-                     ELSE NULL::text
-                 END AS refusal
-            FROM (( SELECT) once
-              LEFT JOIN public.api_keys k ON ((k.id = admit.key_id)))) judged;
-END;
-
-COMMENT ON FUNCTION public.admit(key_id text, proof bytea, nonce bytea, scope text) IS 'Whom a key stands for, or why it is refused; one row. No key at all is the only tenant of an open stage. The hash is compared blinded by a nonce: how far two digests agree tells nothing.';
-
 CREATE TABLE public.tasks (
     id bigint NOT NULL,
     kind text DEFAULT 'default'::text NOT NULL,
@@ -150,6 +69,87 @@ COMMENT ON COLUMN public.tasks.limit_key IS 'Which share of its kind''s limits t
 COMMENT ON COLUMN public.tasks.priority IS 'Which of two queues its messages go by.';
 
 COMMENT ON COLUMN public.tasks.held IS 'How limits hold a waiting task back. parked: it has no message and is sent none (dispatch_after is infinity) before there is room for it; called: there is, a message is under way and the room is kept for it; promised: it is to come again at run_at, as the rate allows.';
+
+CREATE FUNCTION public.add_tasks(tenant text, ids bigint[], items jsonb, attempts integer, grace double precision, ahead double precision) RETURNS TABLE(id bigint, kind text, title text, description text, priority text, wait double precision, task public.tasks)
+    LANGUAGE plpgsql
+    AS $$
+begin
+    return query
+    insert into tasks (id, tenant, kind, title, description, payload, attempt_limit, expires_at,
+                       tags, unique_key, unique_scope, callback_url, limit_key, priority, run_at,
+                       dispatch_after)
+        overriding system value
+    select ids[w.number], add_tasks.tenant, w.kind, w.title, w.description, w.payload,
+           coalesce(w.attempt_limit, attempts), w.expires_at,
+           array(select jsonb_array_elements_text(w.tags)), w.unique_key, w.unique_scope,
+           w.callback_url, w.limit_key, coalesce(w.priority, 'normal'), due.run_at,
+           case when due.run_at <= now() + make_interval(secs => ahead)
+                then due.run_at + make_interval(secs => grace)
+                else due.run_at - make_interval(secs => ahead) end
+      from rows from (jsonb_to_recordset(items) as (
+               kind text, title text, description text, payload jsonb, run_at timestamptz,
+               delay float8, expires_at timestamptz, tags jsonb, unique_key text,
+               unique_scope text, attempt_limit integer, callback_url text, limit_key text,
+               priority text)) with ordinality
+           as w (kind, title, description, payload, run_at, delay, expires_at, tags, unique_key,
+                 unique_scope, attempt_limit, callback_url, limit_key, priority, number)
+           cross join lateral (select greatest(now(), coalesce(
+               w.run_at, now() + make_interval(secs => coalesce(w.delay, 0)))) as run_at) as due
+     order by w.unique_key  -- so that two batches never wait for each other
+        on conflict do nothing
+        returning tasks.id, tasks.kind, tasks.title::text, tasks.description, tasks.priority,
+                  extract(epoch from tasks.run_at - now())::float8, tasks;
+end
+$$;
+
+COMMENT ON FUNCTION public.add_tasks(tenant text, ids bigint[], items jsonb, attempts integer, grace double precision, ahead double precision) IS 'Stores the items as tasks with these ids and returns them, and what their messages need; one whose unique key is taken is left out.';
+
+CREATE TABLE public.api_keys (
+    id text NOT NULL,
+    tenant text NOT NULL,
+    name text NOT NULL,
+    secret_hash bytea NOT NULL,
+    scopes text[] NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    CONSTRAINT scopes_are_known CHECK (((cardinality(scopes) > 0) AND (scopes <@ ARRAY['tasks:read'::text, 'tasks:write'::text, 'admin'::text]))),
+    CONSTRAINT secret_is_hashed CHECK ((octet_length(secret_hash) = 32)),
+    CONSTRAINT tenant_is_a_name CHECK ((tenant ~ '^[a-z0-9][a-z0-9_-]{0,62}$'::text))
+);
+
+CREATE FUNCTION public.key_state(key public.api_keys) RETURNS text
+    LANGUAGE sql STABLE
+    RETURN CASE WHEN ((key).revoked_at IS NOT NULL) THEN 'revoked'::text WHEN ((key).expires_at <= now()) THEN 'expired'::text ELSE 'live'::text END;
+
+COMMENT ON FUNCTION public.key_state(key public.api_keys) IS 'Whether a key still counts.';
+
+CREATE FUNCTION public.admit(key_id text, proof bytea, nonce bytea, scope text) RETURNS TABLE(tenant text, refusal text)
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ SELECT
+         CASE
+             WHEN (judged.refusal IS NULL) THEN judged.tenant
+             ELSE NULL::text
+         END AS "case",
+     judged.refusal
+    FROM ( SELECT
+                 CASE
+                     WHEN (admit.key_id IS NULL) THEN 'default'::text
+                     ELSE k.tenant
+                 END AS tenant,
+                 CASE
+                     WHEN (admit.key_id IS NULL) THEN NULL::text
+                     WHEN (sha256((COALESCE(k.secret_hash, admit.nonce) || admit.nonce)) IS DISTINCT FROM admit.proof) THEN 'unknown'::text
+                     WHEN (public.key_state(k.*) <> 'live'::text) THEN public.key_state(k.*)
+                     WHEN (NOT (k.scopes && ARRAY[admit.scope, 'admin'::text])) THEN 'scope'::text
+                     ELSE NULL::text
+                 END AS refusal
+            FROM (( SELECT) once
+              LEFT JOIN public.api_keys k ON ((k.id = admit.key_id)))) judged;
+END;
+
+COMMENT ON FUNCTION public.admit(key_id text, proof bytea, nonce bytea, scope text) IS 'Whom a key stands for, or why it is refused; one row. No key at all is the only tenant of an open stage. The hash is compared blinded by a nonce: how far two digests agree tells nothing.';
 
 CREATE FUNCTION public.attempt_record(task public.tasks, outcome text, error jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -269,24 +269,19 @@ COMMENT ON FUNCTION public.call_parked(kinds text[], most integer, grace double 
 
 CREATE FUNCTION public.claim_tasks(ids bigint[], message_ids text[], receive_counts integer[], trace_ids text[], token uuid, lease double precision, request_id text, alone boolean, grace double precision) RETURNS TABLE(id bigint, claimed boolean, apart boolean, hold text, limited boolean, rescued boolean, ended boolean, spent integer, lost_request_id text, status text, wait double precision, kind text, title text, description text, payload jsonb, attempt_limit integer, release_count integer, result jsonb, run_at timestamp with time zone, created_at timestamp with time zone, finished_at timestamp with time zone, tags text[], expires_at timestamp with time zone, cancel_requested_at timestamp with time zone, unique_key text, callback_url text, limit_key text, priority text, tenant text, progress jsonb, steps jsonb, trace_id text, attempt integer, started_at timestamp with time zone, updated_at timestamp with time zone, error jsonb)
     LANGUAGE plpgsql
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
     AS $$
 #variable_conflict use_column
 begin
     return query
-    with wanted as (
-        select id, message_id, receive_count, trace_id
-          from unnest(ids, message_ids, receive_counts, trace_ids) as w (id, message_id, receive_count, trace_id)
-    ), held as (
+    with held as (
         select t.id, t.kind, t.title, t.description, t.payload, t.status, t.attempt, t.attempt_limit,
                t.release_count, t.result, t.error, t.run_at, t.created_at, t.updated_at, t.started_at,
-               t.finished_at, t.tags, t.lease_token, t.lease_until, t.lease_shared, t.suspect, t.expires_at,
-               t.cancel_requested_at, t.unique_key, t.callback_url, t.limit_key, t.priority,
-               t.request_id, t.tenant, t.progress, t.steps
-          from tasks t join wanted using (id)
-         order by t.id
-           for update of t
-    ), fit as (
-        select held.*, case
+               t.finished_at, t.tags, t.lease_until, t.suspect, t.expires_at, t.cancel_requested_at,
+               t.unique_key, t.callback_url, t.limit_key, t.priority, t.request_id, t.tenant,
+               t.progress, t.steps, w.message_id, w.receive_count, w.trace_id,
+               case
                    when status in ('completed', 'failed', 'cancelled') then 'final'
                    when status = 'processing' and lease_token = token then 'mine'
                    when status = 'processing' and lease_until >= now() then 'busy'
@@ -297,42 +292,48 @@ begin
                    when attempt >= attempt_limit then 'exhaust'
                    when suspect and not alone then 'apart'
                    else 'claim' end as by_itself
-          from held
+          from tasks t
+               join unnest(ids, message_ids, receive_counts, trace_ids)
+                    as w (id, message_id, receive_count, trace_id) using (id)
+         where t.id = any (ids)
+         order by t.id
+           for update of t
     ), limited as materialized (
         select b.id, b.hold, b.wait
-          from (select array_agg(f.id) as ids
-                  from fit f join kind_limits k using (kind)
-                 where f.by_itself = 'claim') as asked
+          from (select array_agg(h.id) as ids
+                  from held h join kind_limits k using (kind)
+                 where h.by_itself = 'claim') as asked
                cross join lateral hold_back(asked.ids) as b
          where asked.ids is not null
     ), judged as (
-        select f.*, l.id is not null as limited, l.wait as turn,
-               coalesce(l.hold, f.by_itself) as verdict
-          from fit f left join limited l using (id)
-    ), lost as (
-        select id, count(*) filter (where verdict = 'claim') over () > 1 as shared,
+        select h.id, h.status, h.message_id, h.receive_count, h.trace_id,
+               l.id is not null as limited, l.wait as turn, coalesce(l.hold, h.by_itself) as verdict
+          from held h left join limited l using (id)
+    ), weighed as (
+        select j.*, count(*) filter (where verdict = 'claim') over () > 1 as shared,
+               case when status = 'processing' then 'retrying' else status end as waiting,
                case when status = 'processing'
                     then '{"code": "crashed", "message": "The worker ended without a report."}'
                     when verdict = 'expire'
                     then '{"code": "expired", "message": "The task was not begun in time."}'
                     else '{"code": "attempts_exhausted", "message": "No attempts are left."}'
-                    end::jsonb as error
-          from judged
+                    end::jsonb as lost
+          from judged j
     ), moved as (
         update tasks t
            set status = case j.verdict when 'claim' then 'processing'
                                        when 'suspect' then 'retrying'
                                        when 'cancel' then 'cancelled'
-                                       when 'parked' then waiting.status
-                                       when 'promised' then waiting.status
+                                       when 'parked' then j.waiting
+                                       when 'promised' then j.waiting
                                        else 'failed' end,
                attempt = t.attempt + (j.verdict = 'claim')::integer,
                attempt_limit = t.attempt_limit + (j.verdict = 'suspect')::integer,
                release_count = t.release_count + (j.verdict = 'suspect')::integer,
                attempts = case when t.status = 'processing' and j.verdict <> 'suspect'
-                               then t.attempts || attempt_record(t, 'crashed', lost.error)
+                               then t.attempts || attempt_record(t, 'crashed', j.lost)
                                else t.attempts end,
-               lease_shared = j.verdict = 'claim' and lost.shared,
+               lease_shared = j.verdict = 'claim' and j.shared,
                suspect = t.suspect or j.verdict = 'suspect',
                held = case when j.verdict in ('parked', 'promised') then j.verdict end,
                run_at = case j.verdict when 'suspect' then now()
@@ -349,22 +350,20 @@ begin
                started_at = case when j.verdict = 'claim' then now() else t.started_at end,
                finished_at = case when j.verdict in ('cancel', 'expire', 'exhaust') then now() end,
                result = case when j.verdict in ('expire', 'exhaust')
-                             then to_jsonb('Error: ' || (lost.error ->> 'message')) end,
+                             then to_jsonb('Error: ' || (j.lost ->> 'message')) end,
                error = case when j.verdict in ('claim', 'parked', 'promised')
                                  and t.status <> 'processing' then t.error
                             when j.verdict in ('cancel', 'suspect') then t.error
-                            else lost.error end,
+                            else j.lost end,
                request_id = case when j.verdict = 'claim' then claim_tasks.request_id else t.request_id end,
-               message_id = case when j.verdict = 'claim' then w.message_id else t.message_id end,
-               receive_count = case when j.verdict = 'claim' then w.receive_count
+               message_id = case when j.verdict = 'claim' then j.message_id else t.message_id end,
+               receive_count = case when j.verdict = 'claim' then j.receive_count
                                     else t.receive_count end,
-               trace_id = case when j.verdict = 'claim' then w.trace_id else t.trace_id end,
+               trace_id = case when j.verdict = 'claim' then j.trace_id else t.trace_id end,
                updated_at = case when j.verdict = 'parked' and t.status <> 'processing'
                                  then t.updated_at else now() end
-          from judged j join wanted w using (id) join lost using (id)
-               cross join lateral (select case when j.status = 'processing' then 'retrying'
-                                               else j.status end as status) as waiting
-         where t.id = j.id
+          from weighed j
+         where t.id = j.id and t.id = any (ids)
            and j.verdict in (
                'claim', 'parked', 'promised', 'suspect', 'cancel', 'expire', 'exhaust')
         returning t.id, t.status, t.attempt, t.started_at, t.updated_at, t.error
@@ -376,19 +375,20 @@ begin
            coalesce(j.limited, false) as limited,
            m.id is not null and j.status = 'processing' as rescued,
            m.id is not null and j.verdict in ('cancel', 'expire', 'exhaust') as ended,
-           j.attempt - j.release_count as spent, j.request_id as lost_request_id,
+           h.attempt - h.release_count as spent, h.request_id as lost_request_id,
            coalesce(m.status, j.status) as status,
-           coalesce(j.turn, extract(epoch from case when j.status = 'processing' then j.lease_until
-                                                    else j.run_at end - now()), 0)::float8 as wait,
-           j.kind, j.title::text, j.description, j.payload, j.attempt_limit, j.release_count, j.result,
-           j.run_at, j.created_at, j.finished_at, j.tags, j.expires_at, j.cancel_requested_at,
-           j.unique_key, j.callback_url, j.limit_key, j.priority, j.tenant, j.progress, j.steps, w.trace_id,
-           coalesce(m.attempt, j.attempt) as attempt,
-           coalesce(m.started_at, j.started_at) as started_at,
-           coalesce(m.updated_at, j.updated_at) as updated_at,
-           coalesce(m.error, j.error) as error
-      from wanted w left join judged j using (id) left join moved m using (id)
-     order by case when j.suspect then j.attempt - j.release_count end nulls first, w.id;
+           coalesce(j.turn, extract(epoch from case when j.status = 'processing' then h.lease_until
+                                                    else h.run_at end - now()), 0)::float8 as wait,
+           h.kind, h.title::text, h.description, h.payload, h.attempt_limit, h.release_count, h.result,
+           h.run_at, h.created_at, h.finished_at, h.tags, h.expires_at, h.cancel_requested_at,
+           h.unique_key, h.callback_url, h.limit_key, h.priority, h.tenant, h.progress, h.steps, h.trace_id,
+           coalesce(m.attempt, h.attempt) as attempt,
+           coalesce(m.started_at, h.started_at) as started_at,
+           coalesce(m.updated_at, h.updated_at) as updated_at,
+           coalesce(m.error, h.error) as error
+      from unnest(ids) as w (id) left join held h using (id) left join judged j using (id)
+           left join moved m using (id)
+     order by case when h.suspect then h.attempt - h.release_count end nulls first, w.id;
 end
 $$;
 
@@ -446,27 +446,32 @@ begin
         return;
     end if;
 
-    perform add_tasks(caller.tenant, new_ids, items, attempts, grace, ahead);
-
-    ids := new_ids;
-    if items @? '$[*].unique_key ? (@ != null)' then
-        ids := array(
-            select coalesce(own.id, twin.id)
-              from unnest(new_ids) with ordinality as n (id, number)
-                   left join tasks own on own.id = n.id
-                   left join tasks twin
-                     on twin.tenant = caller.tenant
-                    and twin.unique_key = items -> (n.number::integer - 1) ->> 'unique_key'
-                    and (twin.unique_scope = 'forever'
-                         or twin.status in ('pending', 'processing', 'retrying'))
-             order by n.number);
-        if array_position(ids, null) is not null then
-            -- The task with the unique key ended meanwhile; all this is undone and said again.
-            raise unique_violation;
-        end if;
-        update idempotency_keys k set task_ids = ids
-         where k.tenant = caller.tenant and k.key = request_key;
+    if not items @? '$[*].unique_key ? (@ != null)' then
+        -- As they were stored: a plan that was made while the table was small would read all of it.
+        return query
+            select null::text, null::float8, false, true, a.task
+              from add_tasks(caller.tenant, new_ids, items, attempts, grace, ahead) a
+             order by a.id;
+        return;
     end if;
+
+    perform add_tasks(caller.tenant, new_ids, items, attempts, grace, ahead);
+    ids := array(
+        select coalesce(own.id, twin.id)
+          from unnest(new_ids) with ordinality as n (id, number)
+               left join tasks own on own.id = n.id
+               left join tasks twin
+                 on twin.tenant = caller.tenant
+                and twin.unique_key = items -> (n.number::integer - 1) ->> 'unique_key'
+                and (twin.unique_scope = 'forever'
+                     or twin.status in ('pending', 'processing', 'retrying'))
+         order by n.number);
+    if array_position(ids, null) is not null then
+        -- The task with the unique key ended meanwhile; all this is undone and said again.
+        raise unique_violation;
+    end if;
+    update idempotency_keys k set task_ids = ids
+     where k.tenant = caller.tenant and k.key = request_key;
 
     return query
         select null::text, null::float8, false, asked.id = new_ids[asked.number], t
@@ -616,15 +621,16 @@ begin
                set tokens = excluded.tokens,
                    filled_at = greatest(b.filled_at, excluded.filled_at)
         )
+        -- Messages come back at whole seconds: no more turns are promised in one than have tokens.
         select r.id,
                case when l.id is not null then null
                     when r.has_token or limits.paused then 'parked'
                     else 'promised' end,
                case when not r.has_token then greatest(
-                   (r.turn + r.owed - r.tokens) / limits.rate,
+                   (r.turn + r.owed - r.tokens) / least(limits.rate, limits.burst),
                    extract(epoch from r.until - now())::float8
                        + row_number() over (partition by r.key, r.has_token order by r.turn)
-                         / limits.rate) end
+                         / least(limits.rate, limits.burst)) end
           from rated r left join let_in l using (id);
     end loop;
 end
@@ -683,15 +689,85 @@ $$;
 
 COMMENT ON FUNCTION public.places_taken(of_kind text, others_than bigint[]) IS 'How many tasks of a kind are worked, or called, by limit key. One whose worker is gone counts until it is rescued. Like what calls it, it sees what was committed before it was called, not before the statement that it is part of began: whoever holds the lock of the kind''s limits counts what everybody before has taken.';
 
+CREATE FUNCTION public.settle_attempts(ids bigint[], outcomes text[], results jsonb[], errors jsonb[], delays double precision[], unsent boolean[], token uuid, grace double precision, ahead double precision) RETURNS TABLE(id bigint, status text, fenced boolean, wait double precision)
+    LANGUAGE plpgsql
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_nestloop TO 'off'
+    AS $$
+#variable_conflict use_column
+begin
+    return query
+    with judged as (
+        select t.id, t.status, t.lease_token, t.lease_until, t.run_at,
+               s.result, s.error, s.delay, s.unsent,
+               t.status = 'processing' and t.lease_token = token as mine,
+               s.outcome = 'release' and t.release_count < 1000 as released,
+               case when s.outcome in ('completed', 'failed') then s.outcome
+                    when t.cancel_requested_at is not null then 'cancelled'
+                    when s.outcome = 'release' and t.release_count < 1000 then 'retrying'
+                    when t.attempt >= t.attempt_limit then 'failed'
+                    else 'retrying' end as next
+          from tasks t
+               join unnest(ids, outcomes, results, errors, delays, unsent)
+                    as s (id, outcome, result, error, delay, unsent) using (id)
+         where t.id = any (ids)
+         order by t.id
+           for update of t
+    ), moved as (
+        update tasks t
+           set status = j.next,
+               result = case when j.next in ('completed', 'failed') then j.result end,
+               error = case when j.next = 'completed' then null
+                            when j.released then t.error
+                            else j.error end,
+               attempts = case when j.next = 'completed' or j.released then t.attempts
+                               else t.attempts || attempt_record(t, j.next, j.error) end,
+               steps = case when j.next <> 'completed' then t.steps end,
+               attempt_limit = t.attempt_limit + j.released::integer,
+               release_count = t.release_count + j.released::integer,
+               run_at = case when j.next = 'retrying' then now() + make_interval(secs => j.delay)
+                             else t.run_at end,
+               dispatch_after = case
+                   when j.next <> 'retrying' then t.dispatch_after
+                   when not j.unsent then now() + make_interval(secs => j.delay + grace)
+                   when j.delay <= ahead then '-infinity'
+                   else now() + make_interval(secs => j.delay - ahead) end,
+               lease_until = null, lease_shared = false,
+               finished_at = case when j.next <> 'retrying' then now() end,
+               updated_at = now()
+          from judged j
+         where t.id = j.id and j.mine and t.id = any (ids)
+        returning t.id, t.status, t.run_at
+    )
+    select w.id, coalesce(m.status, j.status) as status,
+           m.id is null and j.lease_token is distinct from token as fenced,
+           coalesce(extract(epoch from coalesce(m.run_at, case when j.status = 'processing'
+                                                               then j.lease_until
+                                                               else j.run_at end) - now()), 0)::float8
+               as wait
+      from unnest(ids) as w (id) left join judged j using (id) left join moved m using (id)
+     order by w.id;
+end
+$$;
+
+COMMENT ON FUNCTION public.settle_attempts(ids bigint[], outcomes text[], results jsonb[], errors jsonb[], delays double precision[], unsent boolean[], token uuid, grace double precision, ahead double precision) IS 'Writes what became of a batch of attempts; only the holder of the token may. outcome: completed, retry, failed or release. A release gives the attempt back by raising the limit, a thousand times at most. Rows are locked in id order, so that two batches never wait for each other. Tells for every id how its row stands afterwards.';
+
 CREATE FUNCTION public.shown(moment timestamp with time zone) RETURNS text
     LANGUAGE sql STABLE
     RETURN to_char((moment AT TIME ZONE 'utc'::text), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'::text);
 
 COMMENT ON FUNCTION public.shown(moment timestamp with time zone) IS 'A time as clients are shown it.';
 
+CREATE FUNCTION public.tag_terms(tenant text, tags text[]) RETURNS tsvector
+    LANGUAGE sql IMMUTABLE
+    RETURN array_to_tsvector(ARRAY(SELECT ((tag_terms.tenant || '#'::text) || tag.tag) FROM unnest(tag_terms.tags) tag(tag)));
+
+COMMENT ON FUNCTION public.tag_terms(tenant text, tags text[]) IS 'By what a task is looked up for its tags; see terms.';
+
 CREATE FUNCTION public.terms(tenant text, tags text[], title text) RETURNS tsvector
     LANGUAGE sql IMMUTABLE
-    RETURN array_to_tsvector((ARRAY(SELECT ((terms.tenant || '#'::text) || tag.tag) FROM unnest(terms.tags) tag(tag)) || ARRAY(SELECT ((terms.tenant || ' '::text) || word.lexeme) FROM unnest(to_tsvector('simple'::regconfig, public.plain(terms.title))) word(lexeme, positions, weights))));
+    RETURN (CASE WHEN (tags = '{}'::text[]) THEN ''::tsvector ELSE public.tag_terms(tenant, tags) END || COALESCE(((((''''::text || tenant) || ' '::text) || NULLIF(substr(replace((strip(to_tsvector('simple'::regconfig, public.plain(title))))::text, ''' '''::text, ((''' '''::text || tenant) || ' '::text)), 2), ''::text)))::tsvector, ''::tsvector));
 
 COMMENT ON FUNCTION public.terms(tenant text, tags text[], title text) IS 'By what a task is looked up: its tags and the words of its title, each with the tenant before it. With the tenant beside them, the time that a search takes would tell of other tenants.';
 
@@ -874,8 +950,6 @@ CREATE INDEX tasks_by_status ON public.tasks USING btree (tenant, status, create
 
 CREATE INDEX tasks_by_term ON public.tasks USING gin (public.terms(tenant, tags, (title)::text));
 
-CREATE INDEX tasks_expiring ON public.tasks USING btree (expires_at) WHERE (status = ANY (ARRAY['pending'::text, 'retrying'::text]));
-
 CREATE INDEX tasks_failed ON public.tasks USING btree (finished_at) WHERE (status = 'failed'::text);
 
 CREATE INDEX tasks_finished ON public.tasks USING btree (finished_at) WHERE (finished_at IS NOT NULL);
@@ -891,6 +965,8 @@ CREATE INDEX tasks_parked ON public.tasks USING btree (kind, (run_at AT TIME ZON
 CREATE INDEX tasks_processing ON public.tasks USING btree (id) WHERE (status = 'processing'::text);
 
 CREATE INDEX tasks_to_dispatch ON public.tasks USING btree (dispatch_after) WHERE (status = ANY (ARRAY['pending'::text, 'retrying'::text]));
+
+CREATE INDEX tasks_to_expire ON public.tasks USING btree (expires_at) WHERE ((expires_at IS NOT NULL) AND (status = ANY (ARRAY['pending'::text, 'retrying'::text])));
 
 CREATE UNIQUE INDEX tasks_unique ON public.tasks USING btree (tenant, unique_key) WHERE ((unique_key IS NOT NULL) AND ((unique_scope = 'forever'::text) OR (status = ANY (ARRAY['pending'::text, 'processing'::text, 'retrying'::text]))));
 

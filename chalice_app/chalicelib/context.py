@@ -137,8 +137,8 @@ class Context(Generic[P]):
         """Create a task when this attempt completes, in the same transaction.
 
         ``values`` are those of POST /tasks: kind, payload, description, tags, delay_seconds,
-        run_at, expires_at, unique_key, unique_scope. It belongs to the same tenant. Raises
-        InvalidRequest for what a request would be refused for.
+        run_at, expires_at, unique_key, unique_scope, callback_url, limit_key, priority. It belongs
+        to the same tenant. Raises InvalidRequest for what a request would be refused for.
         """
         self.powers.enqueue({"title": title} | values)
 

@@ -104,17 +104,15 @@ def check_payload(registry: Registry, kind: str, payload: Any) -> None:
 
 
 def _check_offered(task: NewTask | ScheduledTask, offer: Offer, path: Path, broken: Broken) -> None:
-    _check_callback(task.callback_url, offer.callbacks, pointer((*path, "callback_url")), broken)
+    if task.callback_url is not None:
+        place = pointer((*path, "callback_url"))
+        _check_callback(task.callback_url, offer.callbacks, place, broken)
     if task.priority == "high" and not offer.high:
         place = pointer((*path, "priority"))
         broken.add(place, "cannot be high: PRIORITY_QUEUE is not on in this service")
 
 
-def _check_callback(
-    url: str | None, exempt: Exempt | None, place: dict[str, str], broken: Broken
-) -> None:
-    if url is None:
-        return
+def _check_callback(url: str, exempt: Exempt | None, place: dict[str, str], broken: Broken) -> None:
     if exempt is None:
         broken.add(place, "cannot be taken: no WEBHOOK_SECRETS are set in this service")
         return

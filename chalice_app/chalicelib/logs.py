@@ -12,6 +12,7 @@ import traceback
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -28,14 +29,15 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line; an exception is named with its place in the code, not its text."""
-        moment = datetime.fromtimestamp(record.created, UTC).replace(tzinfo=None)
+        second, part = divmod(record.created, 1)
         line: dict[str, Any] = {
-            "time": f"{moment.isoformat(timespec='microseconds')}Z",
+            "time": f"{_second(second)}.{int(part * 1e6):06d}Z",
             "level": record.levelname,
             "event": record.getMessage(),
             **_bound.get(),
         }
-        line |= _known({key: it for key, it in vars(record).items() if key not in _STANDARD})
+        given = vars(record).items()
+        line |= {key: it for key, it in given if it is not None and key not in _STANDARD}
         if record.exc_info and record.exc_info[1]:
             line |= _known(_safe(record.exc_info[1]))
         return _encode(line)
@@ -73,6 +75,12 @@ def bound(**facts: Any) -> Iterator[None]:
         yield
     finally:
         _bound.reset(token)
+
+
+@lru_cache(maxsize=1)
+def _second(since_1970: float) -> str:
+    # Many lines tell of one second.
+    return datetime.fromtimestamp(since_1970, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def milliseconds(seconds: float) -> float:

@@ -28,7 +28,9 @@ MOST = 100
 UNREADABLE = (ZoneInfoNotFoundError, CronSimError)
 
 _FIELDS = re.compile(r"\S+( \S+){4}")
-_ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*")
+#: Not what some systems have beside the zones: their own one, and copies with other clocks.
+_NO_ZONE = r"(?!(posix|right)/|(localtime|posixrules|Factory)$)"
+_ZONE = re.compile(rf"{_NO_ZONE}[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*")
 _SOME_TIME = datetime(2020, 1, 1, tzinfo=UTC)
 
 
@@ -42,8 +44,9 @@ class Rhythm:
     def after(self, moment: datetime) -> Iterator[datetime]:
         """Yield the times after ``moment``, in UTC; there may be an end."""
         local = moment.astimezone(ZoneInfo(self.time_zone))
-        for time in CronSim(self.cron, local):
-            yield time.astimezone(UTC)
+        times = (time.astimezone(UTC) for time in CronSim(self.cron, local))
+        # In the second of two same hours, CronSim tells what came in the first.
+        yield from (time for time in times if time > moment)
 
     def first(self, moment: datetime) -> datetime | None:
         """Return the first time after ``moment``, if there is one."""

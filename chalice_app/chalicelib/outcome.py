@@ -24,6 +24,8 @@ MAX_ERROR = 4096
 #: How long a kind may be unknown, in seconds, before that is taken for a mistake: while a deploy
 #: is under way an old worker meets tasks that only the new one can run.
 UNKNOWN_KIND_GRACE = 60 * 60
+#: How long it is put off each time: the sweeper, which sends it again, comes once a minute.
+UNKNOWN_KIND_WAIT = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +75,8 @@ def judge(error: BaseException, *, attempt: int, release_count: int, backoff: Ba
             return Released(error.seconds)
         case Stopped():
             return Retry(0.0, describe("cancelled", error))  # only if it was; else it is fenced
-        case UnknownKind() if release_count * backoff.base < UNKNOWN_KIND_GRACE:
-            return Released(backoff.base)
+        case UnknownKind() if release_count * UNKNOWN_KIND_WAIT < UNKNOWN_KIND_GRACE:
+            return Released(UNKNOWN_KIND_WAIT)
         case GiveUp() | UnknownKind():
             return Failed(describe("permanent", error))
         case RetryLater() if error.seconds is not None:

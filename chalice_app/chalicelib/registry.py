@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -60,6 +61,8 @@ class Registry:
         def register(function: Handler) -> Handler:
             if kind in self._handlers:
                 raise DuplicateHandler(f"Two handlers are registered for {kind!r}.")
+            if iscoroutinefunction(function):
+                raise InvalidPolicy(f"The handler of {kind!r} is async; a plain def is called.")
             self._handlers[kind] = function
             self._policies[kind] = policy
             if payload is not None:

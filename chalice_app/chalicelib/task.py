@@ -92,5 +92,9 @@ class Task:
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Task:
         """Read a row; columns that a newer schema added are passed over."""
-        values = {column.name: row[column.name] for column in fields(cls)}
-        return cls(**{**values, "status": Status(values["status"])})
+        values = {name: row[name] for name in _COLUMNS}
+        values["status"] = Status(values["status"])
+        return cls(**values)
+
+
+_COLUMNS = tuple(column.name for column in fields(Task))

@@ -186,7 +186,7 @@ def test_a_message_that_arrived_without_a_reply_is_sent_twice_and_worked_once(
     wired: Scene, sqs_proxy: Proxy
 ) -> None:
     wired.posted()  # the queue's address is known from here on
-    sqs_proxy.cut = Cut(b"SendMessageBatch")
+    sqs_proxy.cut = Cut(b"AmazonSQS.SendMessage")
     number = wired.posted()
     assert wired.table.unsent() == {number}
     assert wired.sweep()["sent"] == 1

@@ -48,7 +48,7 @@ def test_sessions_that_are_terminated_all_the_time_lose_nothing(scene: Scene) ->
     all_completed(scene, *scene.acknowledged)
 
 
-@pytest.mark.parametrize("statement", ["from claim_tasks(", "with settled as ("])
+@pytest.mark.parametrize("statement", ["from claim_tasks(", "from settle_attempts("])
 def test_a_reply_that_is_cut_off_makes_the_worker_repeat_itself_under_the_same_token(
     far: Scene, database_proxy: Proxy, statement: str
 ) -> None:

@@ -122,7 +122,7 @@ def logged(
 
 def test_a_task_by_itself_is_one_request_to_sqs(on_sqs: World, asked: Counter[str]) -> None:
     on_sqs.service.create(NewTask(title="x"), key=None, wait=0)
-    assert asked == {"SendMessageBatch": ALONE["SQS: requests by the API"]}
+    assert asked == {"SendMessage": ALONE["SQS: requests by the API"]}
 
 
 def test_a_hundred_tasks_are_ten_requests_to_sqs(on_sqs: World, asked: Counter[str]) -> None:

@@ -198,6 +198,15 @@ def test_a_rate_lets_a_burst_in_and_promises_the_others_their_turns(world: World
     assert [round(one.wait, 1) for one in more] == [2.0, 2.5]  # behind the line
 
 
+def test_no_more_turns_are_promised_in_a_second_than_may_begin_at_once(world: World) -> None:
+    limit(world, rate=10.0, burst=2)
+    first, second = pending(world, 6), pending(world, 2)
+    waits = [one.wait for one in claim(world, *first)] + [
+        one.wait for one in claim(world, *second, token=OTHER_TOKEN)
+    ]
+    assert [round(wait, 1) for wait in waits[2:]] == [0.5, 1.0, 1.5, 2.0, 2.5, 3.0]
+
+
 def test_a_promise_is_kept_and_nobody_is_let_in_before(world: World) -> None:
     limit(world, rate=1.0, burst=1)
     first, second = pending(world, 2)

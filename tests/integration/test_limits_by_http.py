@@ -91,6 +91,20 @@ def test_a_kind_without_a_handler_is_not_there(api: Api, method: str, action: st
     assert api.table.run("select * from kind_limits") == []
 
 
+def test_a_kind_that_has_lost_its_handler_is_resumed_and_then_gone(api: Api) -> None:
+    api.table.run("insert into kind_limits (kind, paused) values ('retired', true)")
+    assert json.loads(api.get("/kinds/retired/limits").body)["paused"]
+    response = api.call("POST", "/kinds/retired/resume")
+    assert not json.loads(response.body)["paused"]
+    problem(api.get("/kinds/retired/limits"), 404)
+
+
+def test_a_kind_is_percent_encoded_in_a_path_like_anything_else(api: Api) -> None:
+    assert json.loads(api.get("/kinds/def%61ult/limits").body)["kind"] == "default"
+    for path in ("/kinds/default%00/limits", "/kinds/%ff/limits"):
+        problem(api.get(path), 404)
+
+
 def test_only_an_operator_may_see_and_set_limits(keyed: Api) -> None:
     client = bearer(keyed.key())
     problem(keyed.get("/kinds/default/limits", **client), 403)

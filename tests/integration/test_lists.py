@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import random
+import re
 from datetime import UTC, datetime, timedelta
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
@@ -12,12 +14,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chalicelib.db import SQL
 from chalicelib.store import clients
 from chalicelib.task import Status
 from tests.integration.api import problem
 
 if TYPE_CHECKING:
     from tests.integration.api import Api
+    from tests.world import World
 
 START = datetime(2010, 1, 1, tzinfo=UTC)
 
@@ -283,3 +287,29 @@ def test_a_list_shows_where_each_task_is(api: Api) -> None:
     here = f"/tasks/{number}"
     links = {"self": here, "attempts": f"{here}/attempts", "retry": f"{here}/retry"}
     assert item["links"] == links
+
+
+def test_a_title_and_tags_are_found_by_the_terms_that_the_index_was_built_of(world: World) -> None:
+    """The index stands since 0003, and the function that it calls was written anew since."""
+    text = (SQL / "migrations" / "0003_lists_of_one_tenant.sql").read_text(encoding="utf-8")
+    [before] = re.findall(r"create (function terms\(.*?;)", text, re.DOTALL)
+    world.table.run(f"create {before.replace(' terms(', ' pg_temp.terms_before(')}")
+    dice = random.Random(3)
+    letters = "aB1é\u07c0İ中 \u00a0\u3000'\"\\:*&|!<>@/.-_%#\t\n\x7f" + "".join(
+        chr(dice.randrange(0x20, 0xD800)) for _ in range(200)
+    )
+    titles = ["", " ", "a", "a a b", "x@y.example/path?q=1", "<b>3.14e-7</b>", "x" * 255]
+    titles += ["".join(dice.choices(letters, k=dice.randrange(1, 40))) for _ in range(2000)]
+    tags = [[], ["one"], ["two", "it's", "a\\b", "c d", "one"]]
+    rows = world.table.run(
+        """
+        select title, tags, terms('acme', tags, title) as now
+          from unnest(%s::text[]) as title,
+               (select array(select jsonb_array_elements_text(t)) as tags
+                  from jsonb_array_elements(%s) as t) as tags
+         where terms('acme', tags, title)
+               is distinct from pg_temp.terms_before('acme', tags, title)
+        """,
+        [titles, json.dumps(tags)],
+    )
+    assert rows == []

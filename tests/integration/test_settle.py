@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
+import psycopg2
 import pytest
 
 from chalicelib.errors import StoreRejected
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
     from tests.world import World
 
 ERROR = {"code": "exception", "class": "ValueError", "message": "no luck"}
+RESCUED = (
+    "update tasks set status = 'retrying', lease_token = null, lease_until = null where id = %s"
+)
 SPENT = {"code": "attempts_exhausted", "message": "The task was put off too often."}
 
 
@@ -169,6 +174,23 @@ def test_the_same_settling_again_is_neither_fenced_nor_written_twice(
 def test_an_expired_lease_still_counts_while_nobody_else_took_the_task(world: World) -> None:
     number = held(world, lease_until=world.table.at(-100))
     assert settle(world, number, Completed("1")).status is Status.COMPLETED
+
+
+def test_a_settling_that_waits_for_a_rescue_is_fenced(world: World) -> None:
+    number = held(world)
+    answers: list[Standing] = []
+    thread = threading.Thread(target=lambda: answers.append(settle(world, number, Completed("1"))))
+    with psycopg2.connect(world.settings.database_url) as other, other.cursor() as cursor:
+        cursor.execute(RESCUED, [number])
+        thread.start()
+        waiting = "select pid from pg_stat_activity where wait_event_type = 'Lock'"
+        while not world.table.run(f"{waiting} and datname = current_database()"):
+            assert thread.is_alive(), answers
+    other.close()
+    thread.join()
+    [standing] = answers
+    assert (standing.status, standing.fenced) == (Status.RETRYING, True)
+    assert world.table.row(number)["status"] == "retrying"
 
 
 def test_a_worker_whose_task_was_rescued_is_fenced(world: World) -> None:

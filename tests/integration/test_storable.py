@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chalicelib.db import array
 from chalicelib.errors import NotStorable
 from chalicelib.strict_json import MAX_DEPTH, clean, encode
 
@@ -58,3 +59,30 @@ def test_the_deepest_and_the_longest_values_are_stored(world: World) -> None:
 def test_every_cleaned_text_is_stored(world: World, text: str) -> None:
     cleaned = clean(text, max_bytes=100)
     assert world.table.run("select %s::text as text", [cleaned]) == [{"text": cleaned}]
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
+
+
+@given(
+    texts=st.lists(st.none() | TEXT | st.sampled_from(["null", "", "{", "}", ",", '\\"', " a "]))
+)
+@settings(max_examples=200)
+def test_texts_come_out_of_an_array_as_they_went_in(world: World, texts: list[str | None]) -> None:
+    rows = world.table.run("select %s::text[] as texts", [array(texts)])
+    assert rows == [{"texts": texts}]
+
+
+@given(numbers=st.lists(st.none() | st.floats(allow_nan=False)))
+@settings(max_examples=100)
+def test_numbers_come_out_of_an_array_as_they_went_in(
+    world: World, numbers: list[float | None]
+) -> None:
+    rows = world.table.run("select %s::float8[] as numbers", [array(numbers)])
+    assert rows == [{"numbers": numbers}]
+
+
+def test_flags_and_ids_come_out_of_an_array_as_they_went_in(world: World) -> None:
+    said = [array([True, False]), array([1, 2**63 - 1])]
+    rows = world.table.run("select %s::boolean[] as flags, %s::bigint[] as ids", said)
+    assert rows == [{"flags": [True, False], "ids": [1, 2**63 - 1]}]

@@ -227,7 +227,7 @@ def scene(
 
 def test_a_request_and_the_work_it_asked_for_are_one_trace(scene: Scene) -> None:
     request = scene.post("busy")
-    assert request.told.names() == ["SQS.GetQueueUrl", "SQS.SendMessageBatch", "insert_tasks"]
+    assert request.told.names() == ["SQS.GetQueueUrl", "SQS.SendMessage", "insert_tasks"]
     worked = scene.work()
     whole, handled, *inner = request.handled(worked)
     assert (whole.fault, handled.fault) == (False, False)

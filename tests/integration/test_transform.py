@@ -271,6 +271,11 @@ def test_too_many_groups_are_told(here: Given) -> None:
         ({"steps": [{"select": []}]}, "has to have one of"),
         ({"steps": [{"filter": "true", "select": ["a"]}]}, "has to have one of"),
         ({"steps": [{"filter": "true", "by": ["a"]}]}, "goes with aggregate"),
+        ({"steps": [{"select": ["a", "b", "a"]}]}, "two columns of one name"),
+        (
+            {"steps": [{"by": ["a"], "aggregate": {"a": {"function": "count"}}}]},
+            "two columns of one name",
+        ),
         ({"steps": [3]}, "steps.0"),
         ({"steps": [None]}, "steps.0"),
         ({"steps": [{"filter": "true"}] * 21}, "at most 20"),

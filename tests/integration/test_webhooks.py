@@ -12,6 +12,7 @@ import pytest
 from chalicelib.errors import GiveUp, IllegalMove, InvalidRequest
 from chalicelib.handlers import registry
 from chalicelib.handlers.webhook_deliver import ATTEMPTS, deliver
+from chalicelib.moments import to_number
 from chalicelib.outbound.signing import secrets_of, sign
 from chalicelib.schemas import NewBatch, NewTask
 from tests.receiver import Receiver, answering, receiver
@@ -224,12 +225,13 @@ def test_a_webhook_is_posted_at_once_signed_and_stays_the_same_over_attempts(
     assert (body["data"]["result"], body["data"]["tags"]) == ({"total": 5}, ["a"])
     assert body["timestamp"] == body["data"]["finished_at"]
     assert "payload" not in body["data"]
+    key = f"task-{webhook['id']}-{to_number(webhook['created_at'])}"
     for asked in (first, second):
-        assert asked.headers["webhook-id"] == f"task-{webhook['id']}"
+        assert asked.headers["webhook-id"] == key
         moment = int(asked.headers["webhook-timestamp"])
         secrets = secrets_of("default", ROOTS)
         assert len(secrets) == 2
-        signature = sign(secrets, f"task-{webhook['id']}", moment, asked.body)
+        signature = sign(secrets, key, moment, asked.body)
         assert asked.headers["webhook-signature"] == signature
 
 

@@ -11,6 +11,7 @@ from chalicelib.errors import (
     BatchPartiallyFailed,
     RetryLater,
 )
+from chalicelib.moments import to_number
 from tests.fakes import record
 from tests.world import bad, raising
 
@@ -64,7 +65,7 @@ def test_a_handler_is_told_a_key_that_stays_the_same_over_attempts(world: World)
         world.deliver()
         world.table.update(number, run_at=world.table.at(-1))
         world.queue.now += 30
-    assert keys == [f"task-{number}"] * 2
+    assert keys == [f"task-{number}-{to_number(world.table.row(number)['created_at'])}"] * 2
 
 
 def test_an_unreadable_message_harms_no_neighbour_and_is_dead_lettered(world: World) -> None:

@@ -215,7 +215,7 @@ def test_a_kind_that_nobody_knows_yet_waits_for_its_deploy_and_costs_no_attempt(
 
 
 def test_a_kind_that_stays_unknown_for_an_hour_fails_its_task(world: World) -> None:
-    number = world.task(kind="of-never", attempt=120, release_count=120, attempt_limit=123)
+    number = world.task(kind="of-never", attempt=60, release_count=60, attempt_limit=63)
     world.deliver()
     row = world.table.row(number)
     assert (row["status"], row["error"]["class"]) == ("failed", "UnknownKind")

@@ -65,6 +65,13 @@ KINDS: dict[str, Mutant] = {
         "they come all at once, again and again",
         limits.test_a_rate_lets_a_burst_in_and_promises_the_others_their_turns,
     ),
+    "more turns are promised in a second than a burst allows": Mutant(
+        "hold_back",
+        "/ least(limits.rate, limits.burst)) end",
+        "/ limits.rate) end",
+        "most of a crowd that comes at once are turned away, and again",
+        limits.test_no_more_turns_are_promised_in_a_second_than_may_begin_at_once,
+    ),
     "places of called tasks are given away": Mutant(
         "places_taken",
         "where c.held = 'called'",

@@ -162,37 +162,44 @@ CLAIM = {
     ),
 }
 SETTLE = {
+    "a settling does not lock": Mutant(
+        "settle_attempts",
+        "for update of t",
+        "",
+        "a rescue is written over that came between the reading and the writing",
+        settling.test_a_settling_that_waits_for_a_rescue_is_fenced,
+    ),
     "anybody settles": Mutant(
         "settle_attempts",
-        "t.status = 'processing' and t.lease_token = %(token)s::uuid",
-        "t.status = 'processing'",
+        "t.status = 'processing' and t.lease_token = token as mine",
+        "t.status = 'processing' as mine",
         "a worker that is long gone writes over a newer one",
         partial(settling.test_a_stale_token_changes_nothing, outcome=Completed("1")),
     ),
     "a settled task is settled again": Mutant(
         "settle_attempts",
-        "t.status = 'processing' and t.lease_token = %(token)s::uuid",
-        "t.lease_token = %(token)s::uuid",
+        "t.status = 'processing' and t.lease_token = token as mine",
+        "t.lease_token = token as mine",
         "a settling that is repeated after a lost reply counts twice",
         partial(SAME_AGAIN, outcome=Retry(9, settling.ERROR)),
     ),
     "only a living lease settles": Mutant(
         "settle_attempts",
-        "where t.id = j.id and t.status = 'processing'",
-        "where t.id = j.id and t.status = 'processing' and t.lease_until > now()",
+        "where t.id = j.id and j.mine",
+        "where t.id = j.id and j.mine and t.lease_until > now()",
         "work that is done is done again",
         settling.test_an_expired_lease_still_counts_while_nobody_else_took_the_task,
     ),
     "a fenced worker is not told": Mutant(
         "settle_attempts",
-        "m.id is null and h.lease_token is distinct from %(token)s::uuid as fenced",
+        "m.id is null and j.lease_token is distinct from token as fenced",
         "false as fenced",
         "the worker deletes a message that the newer one needs",
         settling.test_a_worker_whose_task_was_rescued_is_fenced,
     ),
     "a settling does not heed a request to cancel": Mutant(
         "settle_attempts",
-        "h.cancel_requested_at is not null then 'cancelled'",
+        "t.cancel_requested_at is not null then 'cancelled'",
         "false then 'cancelled'",
         "a cancelled task is tried again",
         partial(
@@ -203,15 +210,15 @@ SETTLE = {
     "a request to cancel undoes work": Mutant(
         "settle_attempts",
         "s.outcome in ('completed', 'failed') then s.outcome",
-        "s.outcome = 'failed' or s.outcome = 'completed' and h.cancel_requested_at is null"
+        "s.outcome = 'failed' or s.outcome = 'completed' and t.cancel_requested_at is null"
         " then s.outcome",
         "a result is thrown away",
         settling.test_work_that_is_done_is_not_undone_by_a_request_to_cancel,
     ),
     "a retry allows one attempt too many": Mutant(
         "settle_attempts",
-        "h.attempt >= h.attempt_limit then 'failed'",
-        "h.attempt > h.attempt_limit then 'failed'",
+        "t.attempt >= t.attempt_limit then 'failed'",
+        "t.attempt > t.attempt_limit then 'failed'",
         "the task waits for a claim that can only fail it",
         settling.test_a_retry_of_the_last_attempt_fails_the_task_and_its_result_says_why,
     ),
@@ -224,8 +231,8 @@ SETTLE = {
     ),
     "a retry without a message is forgotten": Mutant(
         "settle_attempts",
-        "j.delay <= %(ahead)s then '-infinity'",
-        "j.delay <= %(ahead)s then 'infinity'",
+        "j.delay <= ahead then '-infinity'",
+        "j.delay <= ahead then 'infinity'",
         "nobody ever sends it",
         settling.test_a_retry_without_a_message_is_sent_by_the_next_sweep,
     ),
@@ -238,8 +245,8 @@ SETTLE = {
     ),
     "releases have no end": Mutant(
         "settle_attempts",
-        "h.release_count < 1000",
-        "h.release_count < 1000000",
+        "t.release_count < 1000",
+        "t.release_count < 1000000",
         "a task is put off for ever",
         settling.test_the_thousandth_release_is_the_last,
     ),

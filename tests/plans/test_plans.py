@@ -30,6 +30,7 @@ MOST_PAGES = 1500
 #: The longest that one may take, in seconds; a walk through the table takes several times that.
 PATIENCE = 0.5
 STATEMENTS = named_statements()
+TOKEN = "00000000-0000-4000-8000-00000000000b"  # noqa: S105  (no password)
 ANY = {
     "before": datetime.max.replace(tzinfo=UTC),
     "before_id": 0,
@@ -304,23 +305,81 @@ def test_unique_keys_are_looked_up_one_by_one_before_there_are_statistics(unanal
     assert pages < 1000 * 60
 
 
+CREATE = {
+    "items": '[{"title": "x", "kind": "default", "tags": [], "delay": 0}]',
+    "key": None,
+    "fingerprint": None,
+    "attempt_limit": 3,
+    "grace": 120,
+    "ahead": 900,
+    "rate": 0,
+    "burst": 0,
+    "open_limit": 0,
+} | ANYBODY.proof()
+
+
+def test_a_creation_reads_little_though_it_was_planned_for_an_empty_table(unanalyzed: Any) -> None:
+    """A session keeps the plans of a function until there are new statistics."""
+    for _ in range(8):  # of which the last are the plans that are kept
+        explained(unanalyzed, "insert_tasks", **CREATE)
+    unanalyzed.execute(FILL, {"rows": 20_000})
+    pages, _, _ = explained(unanalyzed, "insert_tasks", **CREATE)
+    assert pages < 60
+
+
+def claim_of(ids: list[int]) -> dict[str, Any]:
+    return {
+        "ids": ids,
+        "message_ids": ["m"] * len(ids),
+        "receive_counts": [1] * len(ids),
+        "trace_ids": [None] * len(ids),
+        "token": TOKEN,
+        "lease": 60,
+        "request_id": "r",
+        "alone": False,
+        "grace": 120,
+    }
+
+
+def settling_of(ids: list[int]) -> dict[str, Any]:
+    return {
+        "ids": ids,
+        "outcomes": ["completed"] * len(ids),
+        "results": ["1"] * len(ids),
+        "errors": [None] * len(ids),
+        "delays": [0.0] * len(ids),
+        "unsent": [False] * len(ids),
+        "token": TOKEN,
+        "grace": 120,
+        "ahead": 900,
+    }
+
+
+def waiting(cursor: Any, many: int) -> list[int]:
+    sql = "insert into tasks (title) select 'x' from generate_series(1, %s) returning id"
+    cursor.execute(sql, [many])
+    return [row[0] for row in cursor.fetchall()]
+
+
 def test_a_claim_reads_no_more_than_the_rows_it_takes(table: Any) -> None:
-    table.execute("insert into tasks (title) select 'x' from generate_series(1, 10) returning id")
-    ids = [row[0] for row in table.fetchall()]
-    pages, _, _ = explained(
-        table,
-        "claim_tasks",
-        ids=ids,
-        message_ids=["m"] * 10,
-        receive_counts=[1] * 10,
-        trace_ids=[None] * 10,
-        token="00000000-0000-4000-8000-00000000000b",  # noqa: S106  (no password)
-        lease=60,
-        request_id="r",
-        alone=False,
-        grace=120,
-    )
+    claim = claim_of(waiting(table, 10))
+    explained(table, "claim_tasks", **claim)  # reads the catalogs, too
+    pages, _, _ = explained(table, "claim_tasks", **claim)
     # For each row: itself, and a way down each of some ten indexes.
+    assert pages < 10 * 60
+
+
+def test_a_session_that_began_with_an_empty_table_looks_rows_up_in_a_large_one(
+    unanalyzed: Any,
+) -> None:
+    first = waiting(unanalyzed, 1)
+    unanalyzed.execute(STATEMENTS["claim_tasks"].sql, claim_of(first))
+    unanalyzed.execute(STATEMENTS["settle_attempts"].sql, settling_of(first))
+    ids = waiting(unanalyzed, 20_000)[-10:]
+    pages, _, _ = explained(unanalyzed, "claim_tasks", **claim_of(ids))
+    assert pages < 10 * 60
+    unanalyzed.execute(STATEMENTS["claim_tasks"].sql, claim_of(ids))
+    pages, _, _ = explained(unanalyzed, "settle_attempts", **settling_of(ids))
     assert pages < 10 * 60
 
 

@@ -37,6 +37,14 @@ def test_a_time_that_comes_twice_in_autumn_counts_once() -> None:
     assert times == ["24 00:30", "25 00:30", "26 01:30"]
 
 
+def test_a_time_that_has_come_does_not_come_again_in_the_second_of_two_same_hours() -> None:
+    second = at("2026-10-25T02:15+01:00")
+    assert berlin("30 2 * * *", second.isoformat(), 1) == ["26 01:30"]
+    missed = at("2026-10-25T02:30+02:00")
+    rhythm = Rhythm("30 2 * * *", "Europe/Berlin")
+    assert rhythm.due(missed, second, catch_up=False) == ([], at("2026-10-26T02:30+01:00"))
+
+
 @pytest.mark.parametrize("after", ["2026-03-29T01:40+01:00", "2026-10-25T01:40+02:00"])
 def test_what_comes_often_comes_as_the_time_passes(after: str) -> None:
     times = Rhythm("*/15 * * * *", "Europe/Berlin").some(at(after), 12)
@@ -46,6 +54,19 @@ def test_what_comes_often_comes_as_the_time_passes(after: str) -> None:
 def test_a_leap_day_comes_every_four_years() -> None:
     times = Rhythm("0 0 29 2 *", "UTC").some(NOON, 2)
     assert [f"{time:%Y-%m-%d}" for time in times] == ["2028-02-29", "2032-02-29"]
+
+
+@pytest.mark.parametrize(
+    ("cron", "days"),
+    [
+        ("0 0 L * *", ["2026-11-30", "2026-12-31", "2027-01-31", "2027-02-28"]),
+        ("0 0 LW * *", ["2026-11-30", "2026-12-31", "2027-01-29", "2027-02-26"]),
+        ("0 0 * * 5L", ["2026-11-27", "2026-12-25", "2027-01-29", "2027-02-26"]),
+        ("0 0 * * MON#1", ["2026-12-07", "2027-01-04", "2027-02-01", "2027-03-01"]),
+    ],
+)
+def test_days_may_be_counted_from_either_end_of_a_month(cron: str, days: list[str]) -> None:
+    assert [f"{time:%Y-%m-%d}" for time in Rhythm(cron, "UTC").some(NOON, 4)] == days
 
 
 @pytest.mark.parametrize(
@@ -78,6 +99,8 @@ def test_an_expression_that_cannot_be_is_refused(cron: str, rule: str) -> None:
         "Europe",
         "Europe/",
         "UTC\n",
+        "localtime",
+        "right/UTC",
         "a" * 300,
     ],
 )

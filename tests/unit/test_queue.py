@@ -31,13 +31,18 @@ class Recording:
         self.calls.append(("get_queue_url", arguments))
         return {"QueueUrl": f"http://127.0.0.1/{arguments['QueueName']}"}
 
+    def send_message(self, **arguments: Any) -> dict[str, Any]:
+        self.calls.append(("send_message", arguments))
+        return {"MessageId": "1"}
+
     def send_message_batch(self, **arguments: Any) -> dict[str, Any]:
         self.calls.append(("send_message_batch", arguments))
         ids = [entry["Id"] for entry in arguments["Entries"]]
         return {"Successful": [{"Id": one} for one in ids if one not in self.refused]}
 
     def batches(self) -> list[list[dict[str, Any]]]:
-        return [one["Entries"] for name, one in self.calls if name == "send_message_batch"]
+        sent = [one for name, one in self.calls if name.startswith("send_message")]
+        return [one.get("Entries", [one]) for one in sent]
 
 
 def test_a_letter_reads_exactly_as_documented() -> None:
@@ -144,8 +149,8 @@ def test_a_call_never_passes_the_bounds_of_sqs_and_no_letter_is_left_out(
     ]
     TaskQueue(lambda: client, "q", "q-dlq").send(letters)
     batches = client.batches()
-    sent = sorted(int(e["Id"]) for batch in batches for e in batch)  # calls go out side by side
-    assert sent == [one.id for one in letters]
+    sent = [json.loads(e["MessageBody"])["task_id"] for batch in batches for e in batch]
+    assert sorted(sent) == [one.id for one in letters]  # calls go out side by side
     for batch in batches:
         assert 1 <= len(batch) <= MAX_ENTRIES
         assert sum(len(entry["MessageBody"]) for entry in batch) <= MAX_CALL_BYTES
@@ -157,6 +162,19 @@ def test_a_letter_never_comes_before_its_task_is_due(delay: float, seconds: int)
     letter = Letter(tenant="acme", id=1, title="t", description=None, delay=delay)
     TaskQueue(lambda: client, "q", "q-dlq").send([letter])
     assert client.batches()[0][0]["DelaySeconds"] == seconds
+
+
+def test_a_letter_alone_is_sent_as_one_message_and_not_as_a_batch_of_one() -> None:
+    client = Recording()
+    letter = Letter(tenant="acme", id=1, title="t", description=None, delay=2.5)
+    TaskQueue(lambda: client, "q", "q-dlq").send([letter])
+    _, (name, arguments) = client.calls
+    assert name == "send_message"
+    assert arguments == {
+        "QueueUrl": "http://127.0.0.1/q",
+        "MessageBody": letter.body(),
+        "DelaySeconds": 3,
+    }
 
 
 def test_letters_that_sqs_refused_are_named_and_the_others_are_sent() -> None:

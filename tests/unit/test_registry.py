@@ -45,6 +45,14 @@ def test_two_handlers_of_one_kind_are_refused() -> None:
     assert registry.run(task(), CONTEXT) == 1
 
 
+def test_an_async_function_which_nobody_would_await_is_refused() -> None:
+    async def work(_task: Task, _context: Context) -> int:
+        return 1
+
+    with pytest.raises(InvalidPolicy, match="'a' is async"):
+        Registry().handler("a")(work)
+
+
 @pytest.mark.parametrize("kind", ["", "k" * 101, "a\0b", 5, None])
 def test_a_kind_that_no_task_could_have_is_refused(kind: Any) -> None:
     with pytest.raises(InvalidPolicy, match="1 to 100 characters"):

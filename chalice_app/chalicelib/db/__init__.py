@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from chalicelib.db.address import RDS_ROOTS, Address, SecretAddress, TokenAddress
 from chalicelib.db.database import Database, Transaction
-from chalicelib.db.statements import SQL, Rows, Statement, named_statements
+from chalicelib.db.statements import SQL, Rows, Statement, array, named_statements
 
 __all__ = [
     "RDS_ROOTS",
@@ -23,5 +23,6 @@ __all__ = [
     "Statement",
     "TokenAddress",
     "Transaction",
+    "array",
     "named_statements",
 ]

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 SQL = Path(__file__).parent.parent / "sql"
 Rows = list[dict[str, Any]]
@@ -28,6 +31,24 @@ class Statement:
     def may_be_repeated(self, arguments: dict[str, Any]) -> bool:
         """Tell whether to say it again when nobody knows whether it was carried out."""
         return not self.once or (self.unless is not None and arguments[self.unless] is not None)
+
+
+def array(values: Iterable[str | float | None]) -> str:
+    """Return the text of an array, for an argument that the statement casts to one.
+
+    psycopg2 writes a list as ARRAY[...], and each element of that is an expression to the server.
+    """
+    texts = [
+        _quoted(value) if isinstance(value, str) else "null" if value is None else str(value)
+        for value in values
+    ]
+    return f"{{{','.join(texts)}}}"
+
+
+def _quoted(text: str) -> str:
+    # Source: PostgreSQL, "Arrays", "Array Input and Output Syntax".
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def named_statements(path: Path = SQL / "queries.sql") -> dict[str, Statement]:

@@ -63,7 +63,7 @@ def send(
         raise OutboundFailed(f"There was no whole answer within {timeout:g} s.") from error
     except ssl.SSLCertVerificationError as error:
         raise OutboundFailed("The host's certificate does not prove who it is.") from error
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, http.client.HTTPException, ValueError) as error:  # a length below 0
         raise OutboundFailed(f"The request failed: {type(error).__name__}.") from error
 
 

@@ -143,6 +143,10 @@ class Queue:
 
     def _send_batch(self, entries: Entries) -> QueueUnavailable | None:
         try:
+            if len(entries) == 1:
+                [entry] = entries
+                self._call("send_message", **{k: v for k, v in entry.items() if k != "Id"})
+                return None
             reply = self._call("send_message_batch", Entries=entries)
         except QueueUnavailable as error:
             return _unsent(str(error), entries, error.__cause__)

@@ -5,6 +5,7 @@ Here is the runtime of this process; ``build`` puts one together, ``aws`` makes 
 
 from __future__ import annotations
 
+import gc
 import random
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,8 @@ def current() -> Runtime:
         tracing.enable(settings.tracing, patience=settings.tracing_patience)
     runtime = Runtime(settings)
     logs.configure(settings.log_level, *([runtime.metrics] if runtime.metrics else []))
+    # What there is by now stays as long as the process: no collection need look at it again.
+    gc.freeze()
     return runtime
 
 

@@ -35,10 +35,15 @@ class LimitDesk:
         self._kinds = kinds
 
     def get(self, kind: str) -> Limits:
-        """Tell what a kind may do, and how many of its tasks are held back."""
-        row = self._store.read_limits(kind, most=COUNT_LIMIT)
-        self._check(kind)
-        return Limits.model_validate(row | {"kind": kind, "count_limit": COUNT_LIMIT})
+        """Tell what a kind may do, and how many of its tasks are held back.
+
+        A kind that has lost its handler is there as long as something is to be told of it.
+        """
+        limits = self._read(kind)
+        if kind not in self._kinds and not _tells(limits):
+            known = ", ".join(sorted(self._kinds))
+            raise KindNotFound(f"There is no kind {kind[:100]!r}; there are: {known}.")
+        return limits
 
     def put(self, kind: str, new: NewLimits) -> Limits:
         """Set the limits of a kind; whether it is paused stays as it is."""
@@ -56,7 +61,7 @@ class LimitDesk:
         self.get(kind)
         self._store.write_limits(kind, **given)
         self._post.call_parked([kind])
-        limits = self.get(kind)
+        limits = self._read(kind)
         facts = {
             "kind": kind,
             "paused": limits.paused,
@@ -68,7 +73,10 @@ class LimitDesk:
         logger.info("limits_changed", extra=facts)
         return limits
 
-    def _check(self, kind: str) -> None:
-        if kind not in self._kinds:
-            known = ", ".join(sorted(self._kinds))
-            raise KindNotFound(f"There is no kind {kind[:100]!r}; there are: {known}.")
+    def _read(self, kind: str) -> Limits:
+        row = self._store.read_limits(kind, most=COUNT_LIMIT)
+        return Limits.model_validate(row | {"kind": kind, "count_limit": COUNT_LIMIT})
+
+
+def _tells(limits: Limits) -> bool:
+    return any(limits.model_dump(exclude={"kind", "count_limit"}).values())

@@ -205,8 +205,7 @@ class TaskService:
     def _insert(self, tasks: Sequence[NewTask], key: str | None, *, one: bool) -> list[Creation]:
         check_new(self._registry, tasks, one=one)
         check_offered(tasks, self._offer, one=one)
-        asked = [new.columns() for new in tasks]
-        fingerprint = None if key is None else _fingerprint(asked, one=one)
+        fingerprint = None if key is None else _fingerprint(tasks, one=one)
         items = [stored(self._registry, new) for new in tasks]
         made = self._store.insert_tasks(items, key=key, fingerprint=fingerprint)
         _raise_again(made)
@@ -231,9 +230,9 @@ class TaskService:
         return wait_until(done, lambda: self._store.get_task(task_id, scope=scope), wait)
 
 
-def _fingerprint(items: list[dict[str, Any]], *, one: bool) -> bytes:
+def _fingerprint(tasks: Sequence[NewTask], *, one: bool) -> bytes:
     # Of what was read, not of the bytes: neither spaces nor the order of names make a difference.
-    text = json.dumps([one, items], sort_keys=True)
+    text = json.dumps([one, [new.columns() for new in tasks]], sort_keys=True)
     return hashlib.sha256(text.encode()).digest()
 
 

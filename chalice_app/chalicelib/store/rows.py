@@ -113,22 +113,21 @@ def follow_up(row: dict[str, Any]) -> Due:
     return Due(task=FollowUp(**known), tenant=row["tenant"], wait=row["wait"])
 
 
-def settled(settlement: Settlement) -> dict[str, Any]:
+def settled(settlement: Settlement) -> tuple[str, str, str | None, float]:
     """Return what settle_attempts writes of one attempt: outcome, result, error and delay."""
-    columns: dict[str, Any] = {"result": None, "error": None, "delay": 0.0}
     match settlement.outcome:
         case Completed(result):
-            return columns | {"outcome": "completed", "result": result}
+            return "completed", result, None, 0.0
         case Failed(error):
-            return columns | {"outcome": "failed"} | _failure(error)
+            return "failed", *_failure(error), 0.0
         case Retry(delay, error):
-            return columns | {"outcome": "retry", "delay": delay} | _failure(error)
+            return "retry", *_failure(error), delay
         case Released(delay):
             spent = {"code": "attempts_exhausted", "message": "The task was put off too often."}
-            return columns | {"outcome": "release", "delay": delay} | _failure(spent)
+            return "release", *_failure(spent), delay
         case _:
             assert_never(settlement.outcome)
 
 
-def _failure(error: dict[str, Any]) -> dict[str, str]:
-    return {"error": encode(error), "result": encode(f"Error: {error['message']}")}
+def _failure(error: dict[str, Any]) -> tuple[str, str]:
+    return encode(f"Error: {error['message']}"), encode(error)

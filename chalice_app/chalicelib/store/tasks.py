@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from chalicelib.db import array
 from chalicelib.queue import Letter
 from chalicelib.store.ended import tell_of_ended
 from chalicelib.store.rows import Due, Settlement, Standing, claimed, follow_up, settled, standing
@@ -50,10 +51,10 @@ class Store:
         """
         rows = self._query(
             "claim_tasks",
-            ids=[message.task_id for message in messages],
-            message_ids=[message.id for message in messages],
-            receive_counts=[message.receive_count for message in messages],
-            trace_ids=[message.trace_id for message in messages],
+            ids=array(message.task_id for message in messages),
+            message_ids=array(message.id for message in messages),
+            receive_counts=array(message.receive_count for message in messages),
+            trace_ids=array(message.trace_id for message in messages),
             token=token,
             lease=lease,
             request_id=request_id,
@@ -65,15 +66,16 @@ class Store:
 
     def settle_attempts(self, settlements: Sequence[Settlement], *, token: str) -> list[Standing]:
         """Write what became of attempts held under ``token``; raises StoreRejected."""
-        columns = [settled(settlement) for settlement in settlements]
+        columns = zip(*map(settled, settlements), strict=True)
+        outcomes, results, errors, delays = map(array, columns)
         rows = self._query(
             "settle_attempts",
-            ids=[settlement.id for settlement in settlements],
-            outcomes=[column["outcome"] for column in columns],
-            results=[column["result"] for column in columns],
-            errors=[column["error"] for column in columns],
-            delays=[column["delay"] for column in columns],
-            unsent=[settlement.unsent for settlement in settlements],
+            ids=array(settlement.id for settlement in settlements),
+            outcomes=outcomes,
+            results=results,
+            errors=errors,
+            delays=delays,
+            unsent=array(settlement.unsent for settlement in settlements),
             token=token,
             grace=self._settings.dispatch_grace,
             ahead=self._settings.send_ahead,

@@ -55,6 +55,9 @@ class Step(BaseModel):
             raise ValueError("has to have one of select, filter, map, aggregate")
         if self.by and not self.aggregate:
             raise ValueError("has by, which goes with aggregate")
+        names = [*self.select, *self.by, *self.aggregate]
+        if len(set(names)) < len(names):
+            raise ValueError("makes two columns of one name")
         return self
 
 

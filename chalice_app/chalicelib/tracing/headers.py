@@ -51,6 +51,8 @@ def id_of(headers: Mapping[str, str]) -> str | None:
 
     X-Ray's header comes from AWS by itself, even where spans go elsewhere; so W3C's wins.
     """
+    if not headers:
+        return None
     if found := _W3C.fullmatch(headers.get(TRACEPARENT, "")):
         return found[1]
     root = _parts(headers.get(AWS_TRACE_HEADER, "")).get("Root", "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from functools import cached_property
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
+from urllib.parse import unquote
 
 from pydantic import BaseModel, ValidationError
 
@@ -71,8 +72,8 @@ class Call(Generic[Sent]):
 
     @property
     def kind(self) -> str:
-        """The kind in the path."""
-        return self._arguments["kind"]
+        """The kind in the path, where it is percent-encoded, as Chalice leaves it."""
+        return unquote(self._arguments["kind"]).replace("\0", "\ufffd")  # no kind has a NUL
 
     @cached_property
     def idempotency_key(self) -> str | None:

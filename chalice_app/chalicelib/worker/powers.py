@@ -82,8 +82,11 @@ class Powers:
 
     def undo(self) -> None:
         """Let nothing of the effects come true."""
+        self.follow_ups = []
+        if self.transaction is None:
+            return
         stack, self._stack = self._stack, ExitStack()
-        self.transaction, self.follow_ups = None, []
+        self.transaction = None
         with suppress(ServiceError):  # a connection that is broken has undone it already
             stack.__exit__(Undone, Undone(), None)
 

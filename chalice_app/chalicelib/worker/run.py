@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
-from chalicelib import logs
+from chalicelib import logs, moments
 from chalicelib.context import Context
 from chalicelib.errors import TimedOut
 from chalicelib.outcome import Completed, completed, judge
@@ -110,7 +110,8 @@ class Runner:
     def _context(self, claim: Claim, batch: Batch, powers: Powers, deadline: float) -> Context[Any]:
         task = claim.task
         return Context(
-            idempotency_key=f"task-{task.id}",
+            # A database that is made anew, or another stage's, has the same ids.
+            idempotency_key=f"task-{task.id}-{moments.to_number(task.created_at)}",
             deadline=deadline,
             attempt=task.attempts_spent,
             tenant=claim.tenant,
@@ -118,8 +119,14 @@ class Runner:
             powers=powers,
             payload=None,
             trace=batch.messages[task.id][0].trace,
-            log=logging.getLogger(f"handlers.{task.kind}"),
+            log=_log_of(task.kind),
         )
+
+
+@cache
+def _log_of(kind: str) -> logging.Logger:
+    # What logging remembers for ever, too; but it asks for a lock each time.
+    return logging.getLogger(f"handlers.{kind}")
 
 
 def _queue_wait(task: Task) -> float | None:

@@ -101,7 +101,6 @@ def _report(batch: Batch, one: Attempted, outcome: Outcome, standing: Standing) 
     facts = batch.facts(one.task) | {"duration_ms": duration}
     if isinstance(outcome, Retry | Failed):
         facts |= {"code": outcome.error["code"], "exception": outcome.error["class"]}
-    wait = logs.milliseconds(standing.wait)
     if standing.fenced:
         logger.warning("task_fenced", extra=facts)
     elif standing.status is Status.COMPLETED:
@@ -111,6 +110,6 @@ def _report(batch: Batch, one: Attempted, outcome: Outcome, standing: Standing) 
     elif standing.status is Status.CANCELLED:
         logger.info("task_cancelled", extra=facts)
     elif isinstance(outcome, Released):
-        logger.info("task_released", extra=facts | {"wait_ms": wait})
+        logger.info("task_released", extra=facts | {"wait_ms": logs.milliseconds(standing.wait)})
     else:
-        logger.info("task_retrying", extra=facts | {"wait_ms": wait})
+        logger.info("task_retrying", extra=facts | {"wait_ms": logs.milliseconds(standing.wait)})

@@ -20,7 +20,7 @@ drop function add_tasks(text, bigint[], jsonb, integer, float8, float8);
 create function add_tasks(
     tenant text, ids bigint[], items jsonb, attempts integer, grace float8, ahead float8)
     returns table (
-        id bigint, kind text, title text, description text, priority text, wait float8)
+        id bigint, kind text, title text, description text, priority text, wait float8, task tasks)
     language plpgsql
 as $$
 begin
@@ -48,13 +48,103 @@ begin
      order by w.unique_key  -- so that two batches never wait for each other
         on conflict do nothing
         returning tasks.id, tasks.kind, tasks.title::text, tasks.description, tasks.priority,
-                  extract(epoch from tasks.run_at - now())::float8;
+                  extract(epoch from tasks.run_at - now())::float8, tasks;
 end
 $$;
 
 comment on function add_tasks is
-    'Stores the items as tasks with these ids and returns what their messages need; one whose unique '
-    'key is taken is left out.';
+    'Stores the items as tasks with these ids and returns them, and what their messages need; one '
+    'whose unique key is taken is left out.';
+
+create or replace function create_tasks(
+    key_id text, proof bytea, nonce bytea, items jsonb, request_key text,
+    request_fingerprint bytea, attempts integer, grace float8, ahead float8, rate float8,
+    burst float8, open_limit integer)
+    returns table (refusal text, retry_after float8, replayed boolean, created boolean, task tasks)
+    language plpgsql
+as $$
+declare
+    caller record;
+    known idempotency_keys;
+    many constant integer := jsonb_array_length(items);
+    new_ids bigint[];
+    ids bigint[];
+begin
+    select a.tenant, a.refusal into caller from admit(key_id, proof, nonce, 'tasks:write') a;
+    refusal := caller.refusal;
+    replayed := false;
+    if refusal is not null then
+        return next;
+        return;
+    end if;
+
+    -- Two requests with one key at once: the second waits at the index for the end of the first, and
+    -- is not counted against a limit, for it makes nothing.
+    new_ids := array(select nextval('tasks_id_seq') from generate_series(1, many));
+    while request_key is not null loop
+        select k.* into known
+          from idempotency_keys k
+         where k.tenant = caller.tenant and k.key = request_key;
+        if found and known.fingerprint <> request_fingerprint then
+            refusal := 'reused';
+            return next;
+            return;
+        elsif found then
+            return query
+                select null::text, null::float8, true, t.created_at = known.created_at, t
+                  from unnest(known.task_ids) with ordinality as asked (id, number)
+                       left join tasks t on t.id = asked.id
+                 order by asked.number;
+            return;
+        end if;
+        insert into idempotency_keys (tenant, key, fingerprint, task_ids)
+        values (caller.tenant, request_key, request_fingerprint, new_ids)
+            on conflict do nothing;
+        exit when found;
+    end loop;
+
+    -- Only what is new takes tokens, and what is refused does not use up its key.
+    select w.refusal, w.retry_after into refusal, retry_after
+      from welcome(caller.tenant, many, rate, burst, open_limit) w;
+    if refusal is not null then
+        delete from idempotency_keys k where k.tenant = caller.tenant and k.key = request_key;
+        return next;
+        return;
+    end if;
+
+    if not items @? '$[*].unique_key ? (@ != null)' then
+        -- As they were stored: a plan that was made while the table was small would read all of it.
+        return query
+            select null::text, null::float8, false, true, a.task
+              from add_tasks(caller.tenant, new_ids, items, attempts, grace, ahead) a
+             order by a.id;
+        return;
+    end if;
+
+    perform add_tasks(caller.tenant, new_ids, items, attempts, grace, ahead);
+    ids := array(
+        select coalesce(own.id, twin.id)
+          from unnest(new_ids) with ordinality as n (id, number)
+               left join tasks own on own.id = n.id
+               left join tasks twin
+                 on twin.tenant = caller.tenant
+                and twin.unique_key = items -> (n.number::integer - 1) ->> 'unique_key'
+                and (twin.unique_scope = 'forever'
+                     or twin.status in ('pending', 'processing', 'retrying'))
+         order by n.number);
+    if array_position(ids, null) is not null then
+        -- The task with the unique key ended meanwhile; all this is undone and said again.
+        raise unique_violation;
+    end if;
+    update idempotency_keys k set task_ids = ids
+     where k.tenant = caller.tenant and k.key = request_key;
+
+    return query
+        select null::text, null::float8, false, asked.id = new_ids[asked.number], t
+          from unnest(ids) with ordinality as asked (id, number) join tasks t on t.id = asked.id
+         order by asked.number;
+end
+$$;
 
 create table kind_limits (
     kind text primary key,
@@ -91,6 +181,11 @@ create index if not exists tasks_held on tasks (kind, held, coalesce(limit_key, 
 -- (in another time's form, so that it is not taken to walk a million for the oldest of one key)
 create index if not exists tasks_parked on tasks (kind, (run_at at time zone 'UTC'), id)
  where held = 'parked' and status in ('pending', 'retrying');
+
+-- Most tasks never expire, and their rows need no place among those that do.
+drop index tasks_expiring;
+create index if not exists tasks_to_expire on tasks (expires_at)
+ where expires_at is not null and status in ('pending', 'retrying');
 
 create function places_taken(of_kind text, others_than bigint[])
     returns table (key text, places bigint)
@@ -198,15 +293,16 @@ begin
                set tokens = excluded.tokens,
                    filled_at = greatest(b.filled_at, excluded.filled_at)
         )
+        -- Messages come back at whole seconds: no more turns are promised in one than have tokens.
         select r.id,
                case when l.id is not null then null
                     when r.has_token or limits.paused then 'parked'
                     else 'promised' end,
                case when not r.has_token then greatest(
-                   (r.turn + r.owed - r.tokens) / limits.rate,
+                   (r.turn + r.owed - r.tokens) / least(limits.rate, limits.burst),
                    extract(epoch from r.until - now())::float8
                        + row_number() over (partition by r.key, r.has_token order by r.turn)
-                         / limits.rate) end
+                         / least(limits.rate, limits.burst)) end
           from rated r left join let_in l using (id);
     end loop;
 end
@@ -325,24 +421,21 @@ create function claim_tasks(
         progress jsonb, steps jsonb, trace_id text, attempt integer, started_at timestamptz, updated_at timestamptz,
         error jsonb)
     language plpgsql
+    -- One plan for all batches, with rows looked up by id: else a session that began with small
+    -- batches plans each, and one that began with a small table reads all of it, however large.
+    set plan_cache_mode = force_generic_plan
+    set enable_seqscan = off
 as $$
 #variable_conflict use_column
 begin
     return query
-    with wanted as (
-        select id, message_id, receive_count, trace_id
-          from unnest(ids, message_ids, receive_counts, trace_ids) as w (id, message_id, receive_count, trace_id)
-    ), held as (
+    with held as (
         select t.id, t.kind, t.title, t.description, t.payload, t.status, t.attempt, t.attempt_limit,
                t.release_count, t.result, t.error, t.run_at, t.created_at, t.updated_at, t.started_at,
-               t.finished_at, t.tags, t.lease_token, t.lease_until, t.lease_shared, t.suspect, t.expires_at,
-               t.cancel_requested_at, t.unique_key, t.callback_url, t.limit_key, t.priority,
-               t.request_id, t.tenant, t.progress, t.steps
-          from tasks t join wanted using (id)
-         order by t.id
-           for update of t
-    ), fit as (
-        select held.*, case
+               t.finished_at, t.tags, t.lease_until, t.suspect, t.expires_at, t.cancel_requested_at,
+               t.unique_key, t.callback_url, t.limit_key, t.priority, t.request_id, t.tenant,
+               t.progress, t.steps, w.message_id, w.receive_count, w.trace_id,
+               case
                    when status in ('completed', 'failed', 'cancelled') then 'final'
                    when status = 'processing' and lease_token = token then 'mine'
                    when status = 'processing' and lease_until >= now() then 'busy'
@@ -353,42 +446,48 @@ begin
                    when attempt >= attempt_limit then 'exhaust'
                    when suspect and not alone then 'apart'
                    else 'claim' end as by_itself
-          from held
+          from tasks t
+               join unnest(ids, message_ids, receive_counts, trace_ids)
+                    as w (id, message_id, receive_count, trace_id) using (id)
+         where t.id = any (ids)
+         order by t.id
+           for update of t
     ), limited as materialized (
         select b.id, b.hold, b.wait
-          from (select array_agg(f.id) as ids
-                  from fit f join kind_limits k using (kind)
-                 where f.by_itself = 'claim') as asked
+          from (select array_agg(h.id) as ids
+                  from held h join kind_limits k using (kind)
+                 where h.by_itself = 'claim') as asked
                cross join lateral hold_back(asked.ids) as b
          where asked.ids is not null
     ), judged as (
-        select f.*, l.id is not null as limited, l.wait as turn,
-               coalesce(l.hold, f.by_itself) as verdict
-          from fit f left join limited l using (id)
-    ), lost as (
-        select id, count(*) filter (where verdict = 'claim') over () > 1 as shared,
+        select h.id, h.status, h.message_id, h.receive_count, h.trace_id,
+               l.id is not null as limited, l.wait as turn, coalesce(l.hold, h.by_itself) as verdict
+          from held h left join limited l using (id)
+    ), weighed as (
+        select j.*, count(*) filter (where verdict = 'claim') over () > 1 as shared,
+               case when status = 'processing' then 'retrying' else status end as waiting,
                case when status = 'processing'
                     then '{"code": "crashed", "message": "The worker ended without a report."}'
                     when verdict = 'expire'
                     then '{"code": "expired", "message": "The task was not begun in time."}'
                     else '{"code": "attempts_exhausted", "message": "No attempts are left."}'
-                    end::jsonb as error
-          from judged
+                    end::jsonb as lost
+          from judged j
     ), moved as (
         update tasks t
            set status = case j.verdict when 'claim' then 'processing'
                                        when 'suspect' then 'retrying'
                                        when 'cancel' then 'cancelled'
-                                       when 'parked' then waiting.status
-                                       when 'promised' then waiting.status
+                                       when 'parked' then j.waiting
+                                       when 'promised' then j.waiting
                                        else 'failed' end,
                attempt = t.attempt + (j.verdict = 'claim')::integer,
                attempt_limit = t.attempt_limit + (j.verdict = 'suspect')::integer,
                release_count = t.release_count + (j.verdict = 'suspect')::integer,
                attempts = case when t.status = 'processing' and j.verdict <> 'suspect'
-                               then t.attempts || attempt_record(t, 'crashed', lost.error)
+                               then t.attempts || attempt_record(t, 'crashed', j.lost)
                                else t.attempts end,
-               lease_shared = j.verdict = 'claim' and lost.shared,
+               lease_shared = j.verdict = 'claim' and j.shared,
                suspect = t.suspect or j.verdict = 'suspect',
                held = case when j.verdict in ('parked', 'promised') then j.verdict end,
                run_at = case j.verdict when 'suspect' then now()
@@ -405,22 +504,20 @@ begin
                started_at = case when j.verdict = 'claim' then now() else t.started_at end,
                finished_at = case when j.verdict in ('cancel', 'expire', 'exhaust') then now() end,
                result = case when j.verdict in ('expire', 'exhaust')
-                             then to_jsonb('Error: ' || (lost.error ->> 'message')) end,
+                             then to_jsonb('Error: ' || (j.lost ->> 'message')) end,
                error = case when j.verdict in ('claim', 'parked', 'promised')
                                  and t.status <> 'processing' then t.error
                             when j.verdict in ('cancel', 'suspect') then t.error
-                            else lost.error end,
+                            else j.lost end,
                request_id = case when j.verdict = 'claim' then claim_tasks.request_id else t.request_id end,
-               message_id = case when j.verdict = 'claim' then w.message_id else t.message_id end,
-               receive_count = case when j.verdict = 'claim' then w.receive_count
+               message_id = case when j.verdict = 'claim' then j.message_id else t.message_id end,
+               receive_count = case when j.verdict = 'claim' then j.receive_count
                                     else t.receive_count end,
-               trace_id = case when j.verdict = 'claim' then w.trace_id else t.trace_id end,
+               trace_id = case when j.verdict = 'claim' then j.trace_id else t.trace_id end,
                updated_at = case when j.verdict = 'parked' and t.status <> 'processing'
                                  then t.updated_at else now() end
-          from judged j join wanted w using (id) join lost using (id)
-               cross join lateral (select case when j.status = 'processing' then 'retrying'
-                                               else j.status end as status) as waiting
-         where t.id = j.id
+          from weighed j
+         where t.id = j.id and t.id = any (ids)
            and j.verdict in (
                'claim', 'parked', 'promised', 'suspect', 'cancel', 'expire', 'exhaust')
         returning t.id, t.status, t.attempt, t.started_at, t.updated_at, t.error
@@ -432,19 +529,20 @@ begin
            coalesce(j.limited, false) as limited,
            m.id is not null and j.status = 'processing' as rescued,
            m.id is not null and j.verdict in ('cancel', 'expire', 'exhaust') as ended,
-           j.attempt - j.release_count as spent, j.request_id as lost_request_id,
+           h.attempt - h.release_count as spent, h.request_id as lost_request_id,
            coalesce(m.status, j.status) as status,
-           coalesce(j.turn, extract(epoch from case when j.status = 'processing' then j.lease_until
-                                                    else j.run_at end - now()), 0)::float8 as wait,
-           j.kind, j.title::text, j.description, j.payload, j.attempt_limit, j.release_count, j.result,
-           j.run_at, j.created_at, j.finished_at, j.tags, j.expires_at, j.cancel_requested_at,
-           j.unique_key, j.callback_url, j.limit_key, j.priority, j.tenant, j.progress, j.steps, w.trace_id,
-           coalesce(m.attempt, j.attempt) as attempt,
-           coalesce(m.started_at, j.started_at) as started_at,
-           coalesce(m.updated_at, j.updated_at) as updated_at,
-           coalesce(m.error, j.error) as error
-      from wanted w left join judged j using (id) left join moved m using (id)
-     order by case when j.suspect then j.attempt - j.release_count end nulls first, w.id;
+           coalesce(j.turn, extract(epoch from case when j.status = 'processing' then h.lease_until
+                                                    else h.run_at end - now()), 0)::float8 as wait,
+           h.kind, h.title::text, h.description, h.payload, h.attempt_limit, h.release_count, h.result,
+           h.run_at, h.created_at, h.finished_at, h.tags, h.expires_at, h.cancel_requested_at,
+           h.unique_key, h.callback_url, h.limit_key, h.priority, h.tenant, h.progress, h.steps, h.trace_id,
+           coalesce(m.attempt, h.attempt) as attempt,
+           coalesce(m.started_at, h.started_at) as started_at,
+           coalesce(m.updated_at, h.updated_at) as updated_at,
+           coalesce(m.error, h.error) as error
+      from unnest(ids) as w (id) left join held h using (id) left join judged j using (id)
+           left join moved m using (id)
+     order by case when h.suspect then h.attempt - h.release_count end nulls first, w.id;
 end
 $$;
 
