@@ -12,7 +12,7 @@ import psycopg2
 from bench import events
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 _INSERT = """
 insert into tasks (title, description, dispatch_after)
@@ -36,32 +36,53 @@ _SENT_AT_ONCE = 10
 
 def begin(role: str) -> Callable[[str, int, int], Callable[[int], None]]:
     """Connect to what the role needs; return what prepares the calls of a case."""
-    connection = psycopg2.connect(os.environ["DATABASE_URL"])
-    connection.autocommit = True
-    cursor = connection.cursor()
+    cursor = connected(os.environ["DATABASE_URL"])
     if role == "api":
-        return _Creating(cursor).prepare
+        return Creating(cursor, os.environ).prepare
     return lambda _case, batch, calls: _working(cursor, batch, calls)
 
 
-class _Creating:
-    def __init__(self, cursor: Any) -> None:
+def connected(url: str) -> Any:
+    """Return a cursor whose statements are transactions each."""
+    connection = psycopg2.connect(url)
+    connection.autocommit = True
+    return connection.cursor()
+
+
+def work(cursor: Any, ids: list[int]) -> None:
+    """Claim and finish tasks. Raises RuntimeError if not all of them can be."""
+    cursor.execute(_CLAIM, (_TOKEN, ids))
+    done = [(i, json.dumps(f"Processed task '{title}'")) for i, title, _ in cursor.fetchall()]
+    cursor.execute(_FINISH, (*map(list, zip(*done, strict=True)), _TOKEN))
+    if len(cursor.fetchall()) != len(ids):
+        raise RuntimeError("not all were finished")
+
+
+class Creating:
+    """Creates tasks by one INSERT, and sends their messages."""
+
+    def __init__(self, cursor: Any, environ: Mapping[str, str]) -> None:
+        """Make the client of SQS."""
         import boto3  # noqa: PLC0415  (the worker needs none)
 
         self._cursor = cursor
-        endpoint = os.environ["AWS_ENDPOINT_URL_SQS"]
-        self._sqs: Any = boto3.client("sqs", region_name="us-east-1", endpoint_url=endpoint)
-        self._queue = os.environ["BENCH_QUEUE_URL"]
+        self._sqs: Any = boto3.client(
+            "sqs",
+            region_name="us-east-1",
+            endpoint_url=environ["AWS_ENDPOINT_URL_SQS"],
+            aws_access_key_id=environ["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=environ["AWS_SECRET_ACCESS_KEY"],
+        )
+        self._queue = environ["BENCH_QUEUE_URL"]
 
     def prepare(self, case: str, batch: int, _: int) -> Callable[[int], None]:
         """Return the call; a case ``send`` has the message alone."""
         tasks = [events.task(number) for number in range(batch)]
-        bodies = [json.dumps({"task_id": number, **task}) for number, task in enumerate(tasks)]
 
         def call(_: int) -> None:
-            if case != "send":
-                _insert(self._cursor, tasks)
-            self._send(bodies)
+            ids = range(batch) if case == "send" else _insert(self._cursor, tasks)
+            pairs = zip(ids, tasks, strict=True)
+            self._send([json.dumps({"task_id": number, **task}) for number, task in pairs])
 
         return call
 
@@ -81,14 +102,7 @@ def _working(cursor: Any, batch: int, calls: int) -> Callable[[int], None]:
     with closing(beside), beside, beside.cursor() as preparing:
         ids = [_insert(preparing, tasks) for _ in range(calls)]
 
-    def call(number: int) -> None:
-        cursor.execute(_CLAIM, (_TOKEN, ids[number]))
-        done = [(i, json.dumps(f"Processed task '{title}'")) for i, title, _ in cursor.fetchall()]
-        cursor.execute(_FINISH, (*map(list, zip(*done, strict=True)), _TOKEN))
-        if len(cursor.fetchall()) != batch:
-            raise RuntimeError("not all were finished")
-
-    return call
+    return lambda number: work(cursor, ids[number])
 
 
 def _insert(cursor: Any, tasks: list[dict[str, Any]]) -> list[int]:

@@ -56,6 +56,11 @@ def measured(
     return _summed(times, sizes)
 
 
+def shown_size(size: int) -> str:
+    """Return the head of a table's column for the times among so many finished tasks."""
+    return f"{size:,} rows, p50 ms"
+
+
 def _summed(
     times: dict[tuple[str, int], list[float]], sizes: Sequence[int]
 ) -> tuple[list[dict[str, Any]], list[Budget]]:
@@ -63,7 +68,7 @@ def _summed(
     for name, short in _STATEMENTS.items():
         middle = {size: statistics.median(times[name, size]) for size in sizes}
         ratio = middle[sizes[-1]] / middle[sizes[0]]
-        shown = {f"{size:,} rows, p50 ms": value for size, value in middle.items()}
+        shown = {shown_size(size): value for size, value in middle.items()}
         rows.append({"statement": short, **shown, "largest of smallest": ratio})
         budgets.append(Budget(f"{short}: {sizes[-1]:,} rows, of {sizes[0]:,}", ratio, BOUND))
     return rows, budgets

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from bench import witness
 from bench.wire import Counter
 from localdev import processes
 from localdev.errors import StackError
@@ -119,9 +120,13 @@ class Lane:
 
 @dataclass(frozen=True)
 class Count:
-    """What a call says at the wire, for each task of it."""
+    """What a call says at the wire, for each task of it.
+
+    ``by_server`` is how many statements PostgreSQL itself counted.
+    """
 
     statements: float
+    by_server: float
     round_trips: float
     connections: float
     aws_calls: float
@@ -145,7 +150,9 @@ class CountedLane(Lane):
             DATABASE_URL=_at(database, self._postgres.port),
             AWS_ENDPOINT_URL_SQS=_at(endpoint, self._sqs.port),
             BENCH_QUEUE_URL=_at(home.environ["BENCH_QUEUE_URL"], self._sqs.port),
+            **witness.SEEN,
         )
+        self._server = home.server
 
     def count(self, case: Case) -> Count:
         """Run a case and return what it says once its connections are open."""
@@ -154,10 +161,12 @@ class CountedLane(Lane):
         said, sent = self._postgres.tally, self._sqs.tally
         said.clear()
         sent.clear()
-        self.run(case, calls)
+        with witness.watching(self._server) as seen:
+            self.run(case, calls)
         tasks = calls * case.batch
         return Count(
             said.statements / tasks,
+            seen.statements / tasks,
             said.round_trips / tasks,
             said.connections / tasks,
             sent.round_trips / tasks,

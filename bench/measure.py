@@ -55,6 +55,7 @@ class Cell:
     task: float
     cpu: float
     statements: float
+    by_server: float
     round_trips: float
     connections: float
     aws_calls: float
@@ -118,6 +119,7 @@ def _cell(case: Case, name: str, runs: Sequence[Run], count: Count) -> Cell:
         task=statistics.median(sum(run.times) for run in runs) * share,
         cpu=statistics.median(run.cpu for run in runs) * share,
         statements=count.statements,
+        by_server=count.by_server,
         round_trips=count.round_trips,
         connections=count.connections,
         aws_calls=count.aws_calls,

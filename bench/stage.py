@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import psycopg2
 
+from bench import witness
 from chalicelib import migrations
 from chalicelib.db import Database
 from localdev import parts, seed, tools
@@ -27,17 +28,23 @@ if TYPE_CHECKING:
 _PURGE_OFTEN = "MOTO_SQS_ENFORCE_STRICT_QUEUE_PURGE_BEHAVIOUR"
 #: So wide that they hold nothing back.
 _LIMITS = {"RATE_LIMIT": "100000", "RATE_BURST": "1000000", "OPEN_LIMIT": "1000000"}
+#: A queue's visibility timeout is six times that: 30 s, as the plain algorithm has it.
+_HIDDEN = {"WORKER_TIMEOUT": "5"}
 
 
 @dataclass(frozen=True)
 class Home:
-    """What a contestant is started with: its Python, its module, its environment."""
+    """What a contestant is started with: its Python, its module, its environment.
+
+    ``server`` is the URL of PostgreSQL's own database.
+    """
 
     name: str
     python: Path
     module: str
     environ: Mapping[str, str]
     log: Path
+    server: str
 
 
 class Stage:
@@ -72,14 +79,14 @@ class Stage:
             environ |= {"AUTH": "keys", "BENCH_KEY": key_for_a_day(url), **_LIMITS}
         return self._home(name, "bench.ours", url, environ)
 
-    def floor(self) -> Home:
+    def floor(self, name: str = "floor") -> Home:
         """Return the home of the bare calls, which work on a table of ours."""
-        return self._home("floor", "bench.floor", self._database("floor", migrated=True), {})
+        return self._home(name, "bench.floor", self._database(name, migrated=True), {})
 
-    def plain(self) -> Home:
-        """Return the plain algorithm's home."""
-        url = self._database("plain", migrated=False)
-        return self._home("plain", "bench.plain", url, {}, tools.python_of("bench"))
+    def plain(self, name: str = "plain") -> Home:
+        """Return the plain algorithm's home; its messages stay hidden for 30 s."""
+        url = self._database(name, migrated=False)
+        return self._home(name, "bench.plain", url, _HIDDEN, tools.python_of("bench"))
 
     def rest(self) -> None:
         """Empty the queues and let the databases write what they have in memory."""
@@ -107,17 +114,18 @@ class Stage:
         python: Path | None = None,
     ) -> Home:
         chosen = {"QUEUE_NAME": f"bench-{_plain(name)}"}
-        plan = seed.Plan.of(parts.checked_settings(chosen))
+        plan = seed.Plan.of(parts.checked_settings({**chosen, **more}))
         queue = seed.seed(self._sqs, plan).url
         self._urls.append(queue)
         values = parts.settings(chosen, url, self.endpoint) | {
-            "BENCH_PREPARE_URL": url,
+            "BENCH_PREPARE_URL": witness.unseen(url),
             "BENCH_QUEUE_URL": queue,
             **more,
         }
         environ = parts.environ_of_parts({"PATH": os.environ["PATH"]}, values)
         here = python or Path(sys.executable)
-        return Home(name, here, module, environ, self._folder / f"{_plain(name)}.log")
+        log = self._folder / f"{_plain(name)}.log"
+        return Home(name, here, module, environ, log, self._postgres.url("postgres"))
 
 
 @contextlib.contextmanager
@@ -130,7 +138,9 @@ def stage(*, durable: bool) -> Iterator[Stage]:
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tasks-bench-")))
         folder.chmod(0o755)  # as root, PostgreSQL runs as nobody
-        postgres = stack.enter_context(PostgreSQL(folder / "postgres", durable=durable))
+        postgres = PostgreSQL(folder / "postgres", durable=durable, options=witness.OPTIONS)
+        stack.enter_context(postgres)
+        witness.call(postgres.url("postgres"))
         sqs = stack.enter_context(SqsServer(log=folder / "sqs.log"))
         yield Stage(folder, postgres, sqs.endpoint)
 

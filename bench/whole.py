@@ -1,150 +1,154 @@
-"""The running local stack over HTTP: from a POST to the task's end."""
+"""Both services end to end, one worker each: from the first POST to the last task's end."""
 
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
-import statistics
-import subprocess
-import sys
-import tempfile
-import threading
 import time
-from pathlib import Path
+from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
-import httpx
 import psycopg2
 
-from localdev import door, parts, processes, state
+from bench import floor, services
+from bench.budgets import FLOOR, OURS
+from bench.clients import Posted, ask, post
+from bench.services import Service
 from localdev.errors import StackError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Sequence
 
-CLIENTS, SMOKE_CLIENTS = (1, 16, 64), (1, 2)
-TASKS, SMOKE_TASKS = 1000, 10
-#: Seconds for a start, and for the last task to end.
-_START, _END = 90, 300
-_TIMES = """
-select count(*) filter (where status = 'completed'),
-       percentile_cont(array[0.5, 0.99]) within group (
-           order by extract(epoch from started_at - created_at)::float8),
-       percentile_cont(array[0.5, 0.99]) within group (
-           order by extract(epoch from finished_at - created_at)::float8),
-       extract(epoch from max(finished_at) - min(created_at))::float8
+    from bench.stage import Stage
+
+ROUNDS = 3
+#: Seconds for the last task to end.
+_END = 120
+_COMPLETED = "select count(*) from tasks where id > %s and status = 'completed'"
+_BEGUN = """
+select percentile_cont(array[0.5, 0.99]) within group (
+           order by extract(epoch from started_at - created_at)::float8)
   from tasks where id > %s
 """
 
 
+@dataclass(frozen=True)
+class Load:
+    """So many clients that post so often between them, ``together`` tasks in a POST."""
+
+    clients: int
+    posts: int
+    together: int = 1
+
+    @property
+    def name(self) -> str:
+        """What it is called in a report."""
+        return "one by one" if self.together == 1 else "by the hundred"
+
+    @property
+    def title(self) -> str:
+        """What it is called by itself."""
+        return f"{self.name}, {self.clients} client{'s' if self.clients > 1 else ''}"
+
+
+#: The plain service takes no batches: a POST of a hundred is for it a hundred POSTs of one.
+LOADS = (
+    *(Load(clients, 300) for clients in (1, 16, 64)),
+    *(Load(clients, posts, 100) for clients, posts in ((1, 10), (16, 32), (64, 64))),
+)
+SMOKE_LOADS = (Load(1, 5), Load(2, 10), Load(1, 1, 100))
+
+
+@dataclass(frozen=True)
+class Run:
+    """A load and what came of it: tasks completed in so many seconds since the first POST.
+
+    ``begun`` has the p50 and p99 of the seconds from a task's creation to its claim, where the
+    table tells.
+    """
+
+    service: str
+    load: Load
+    posted: Posted
+    tasks: int
+    seconds: float
+    begun: tuple[float, ...] = ()
+
+
 def measured(
-    clients: tuple[int, ...], tasks: int, say: Callable[[str], None]
-) -> list[dict[str, Any]]:
-    """Return a row for each number of clients. Raises StackError if a task does not end."""
-    with tempfile.TemporaryDirectory(prefix="tasks-bench-") as folder, _stack(folder) as running:
-        _run(running, 2, 10)  # opens connections, fills caches
-        rows = []
-        for count in clients:
-            say(f"{tasks} tasks of {count} clients …")
-            rows.append(_run(running, count, tasks))
-    return rows
+    stage: Stage, loads: Sequence[Load], rounds: int, say: Callable[[str], None]
+) -> list[Run]:
+    """Return the runs of both services, which take turns. Raises StackError if tasks do not end.
+
+    The plain one is started anew each time: it may not come back from a stall. Beside one client
+    stand the bare calls, which need no service: they are made by the client itself.
+    """
+    runs = []
+    with services.ours(stage) as ours:
+        for turn in range(rounds):
+            for load in loads:
+                say(f"{load.title}: round {turn + 1} of {rounds} …")
+                stage.rest()
+                runs.append(_warm_run(ours, load))
+                if load.together == 1:
+                    with services.plain(stage) as plain:
+                        runs.append(_warm_run(plain, load))
+                if load.clients == 1:
+                    runs.append(_floor_run(stage, load))
+    return runs
 
 
-@contextlib.contextmanager
-def _stack(folder: str) -> Iterator[state.Running]:
-    Path(folder).chmod(0o755)  # as root, PostgreSQL runs as nobody
-    data, log = Path(folder, "data"), Path(folder, "log")
-    with processes.listen() as listener:
-        port = listener.getsockname()[1]
-    command = [sys.executable, "-m", "localdev", "up", "--data", str(data), "--port", str(port)]
-    environ = parts.environ_of_parts({"PATH": os.environ["PATH"]}, {})
-    with log.open("wb") as output:
-        process = subprocess.Popen(  # noqa: S603  (our own modules)
-            [*command, "--json"],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            cwd=processes.ROOT,
-            env=processes.python_environ(environ),
-        )
-    try:
-        _wait(process, data, f"http://{processes.HOST}:{port}/", log)
-        yield state.read(data)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait()
+def _warm_run(service: Service, load: Load) -> Run:
+    _run(service, Load(1, 10))  # opens connections, fills caches
+    return _run(service, load)
 
 
-def _wait(process: subprocess.Popen[bytes], data: Path, url: str, log: Path) -> None:
-    deadline = time.monotonic() + _START
-    while process.poll() is None and time.monotonic() < deadline:
-        with contextlib.suppress(StackError):
-            state.read(data)
-            if not door.readiness(url, here=True):
-                return
-        time.sleep(0.1)
-    raise StackError(f"the stack did not start:\n{processes.last_lines(log)}")
+def _floor_run(stage: Stage, load: Load) -> Run:
+    with services.floor(stage) as home:
+        url = home.environ["DATABASE_URL"]
+        creating = floor.Creating(floor.connected(url), home.environ)
+        service, warm = Service(FLOOR, "", url), Load(1, 10)
+        _run(service, warm, _bare(creating, warm))
+        return _run(service, load, _bare(creating, load))
 
 
-def _run(running: state.Running, clients: int, tasks: int) -> dict[str, Any]:
-    address = running.environ["DATABASE_URL"]
-    with contextlib.closing(psycopg2.connect(address)) as connection:
+def _bare(creating: floor.Creating, load: Load) -> Callable[[], Posted]:
+    call = creating.prepare("create", load.together, 1)
+
+    def once() -> int:
+        call(0)
+        return int(HTTPStatus.CREATED)
+
+    return lambda: ask(lambda: contextlib.nullcontext(once), load.clients, load.posts)
+
+
+def _run(service: Service, load: Load, asked: Callable[[], Posted] | None = None) -> Run:
+    with contextlib.closing(psycopg2.connect(service.database)) as connection:
         connection.autocommit = True
         with connection.cursor() as cursor:
             cursor.execute("select coalesce(max(id), 0) from tasks")
             [[before]] = cursor.fetchall()
-            posts, refused = _posted(running.url, clients, tasks)
-            start, end, whole = _ended(cursor, before, tasks - refused)
-    return {
-        "clients": clients,
-        "POST p50 ms": statistics.median(posts) * 1000,
-        "POST p99 ms": posts[int(len(posts) * 0.99)] * 1000,
-        "POST slowest ms": posts[-1] * 1000,
-        "not 201": refused,
-        "begun after p50 ms": start[0] * 1000,
-        "begun after p99 ms": start[1] * 1000,
-        "completed after p50 ms": end[0] * 1000,
-        "completed after p99 ms": end[1] * 1000,
-        "tasks/s": tasks / whole,
-    }
+            begun = time.perf_counter()
+            address = urlsplit(service.url).netloc
+            posted = asked() if asked else post(address, load.clients, load.posts, load.together)
+            tasks = posted.created * load.together
+            _wait(cursor, before, tasks)
+            seconds = time.perf_counter() - begun
+            if service.name != OURS:
+                return Run(service.name, load, posted, tasks, seconds)
+            cursor.execute(_BEGUN, [before])
+            [[waits]] = cursor.fetchall()
+            return Run(service.name, load, posted, tasks, seconds, tuple(waits))
 
 
-def _ended(cursor: Any, before: int, tasks: int) -> tuple[list[float], list[float], float]:
+def _wait(cursor: Any, before: int, tasks: int) -> None:
     deadline = time.monotonic() + _END
     while True:
-        cursor.execute(_TIMES, [before])
-        [(ended, start, end, whole)] = cursor.fetchall()
+        cursor.execute(_COMPLETED, [before])
+        [[ended]] = cursor.fetchall()
         if ended >= tasks:
-            return start, end, whole
+            return
         if time.monotonic() > deadline:
             raise StackError(f"of {tasks} tasks {ended} were completed in {_END} s")
-        time.sleep(0.1)
-
-
-def _posted(url: str, clients: int, tasks: int) -> tuple[list[float], int]:
-    times: list[float] = []
-    statuses: list[int] = []
-    numbers = iter(range(tasks))
-    lock = threading.Lock()
-
-    def post() -> None:
-        with httpx.Client(base_url=url, trust_env=False, timeout=60) as client:
-            while True:
-                with lock:
-                    number = next(numbers, None)
-                if number is None:
-                    return
-                begun = time.perf_counter()
-                answer = client.post("/tasks", json={"title": f"Task {number}"})
-                times.append(time.perf_counter() - begun)
-                statuses.append(answer.status_code)
-
-    threads = [threading.Thread(target=post) for _ in range(clients)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if len(times) != tasks:
-        raise StackError(f"of {tasks} requests {len(times)} were answered")
-    return sorted(times), sum(status != httpx.codes.CREATED for status in statuses)
+        time.sleep(0.02)

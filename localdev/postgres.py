@@ -20,7 +20,7 @@ from localdev.errors import StackError
 from localdev.postgres_orphan import stop_orphan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 START_LIMIT = 60.0  # seconds: after a crash the server reads its log first
@@ -43,12 +43,17 @@ class PostgreSQL(ChildServer):
         *,
         port: int | None = None,
         durable: bool = True,
+        options: Sequence[str] = (),
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """Remember what is wanted; ``say`` is told what a start has to do besides starting."""
+        """Remember what is wanted; ``say`` is told what a start has to do besides starting.
+
+        ``options`` are more of the server's settings, as ``name=value``.
+        """
         self._folder = folder.resolve()
         self._port = port
         self._durable = durable
+        self._options = tuple(options)
         self._binaries = postgres_home.find_binaries()
         self.log = self._folder / "postgres.log"
         self._say = say
@@ -183,7 +188,7 @@ class PostgreSQL(ChildServer):
     def _spawn(self, binaries: Path) -> subprocess.Popen[bytes]:
         options = ["listen_addresses=127.0.0.1", f"port={self._port}", "unix_socket_directories="]
         options += ["max_connections=200", "timezone=UTC", "log_timezone=UTC"]
-        options += () if self._durable else _FAST
+        options += self._options if self._durable else (*_FAST, *self._options)
         command: list[str | Path] = [binaries / "postgres", "-D", self.data]
         command += [word for option in options for word in ("-c", option)]
         with self.log.open("wb") as log:

@@ -101,8 +101,10 @@ CONFIGURED: dict[str, dict[str, Any]] = {
             "DATABASE_URL": "postgresql://app@db.example.com/tasks",
             "DATABASE_TLS": "rds",
             "DATABASE_AUTH": "iam",
-            # And as slow as it gets.
+            # As slow as it gets, and as many at once.
             "WORKER_TIMEOUT": "300",
+            "BATCH_SIZE": "10000",
+            "BATCH_WINDOW": "300",
             "MAX_RECEIVE_COUNT": "5",
         },
         "lambda_functions": FUNCTIONS | {"worker": {**FUNCTIONS["worker"], "lambda_timeout": 300}},

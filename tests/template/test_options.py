@@ -181,3 +181,13 @@ def test_restored_functions_are_called_by_their_alias(packages: dict[str, Packag
 def test_a_setting_that_changes_is_a_new_version(packages: dict[str, Packaged]) -> None:
     properties = packages["every"].sam["Resources"]["Worker"]["Properties"]
     assert properties["AutoPublishAliasAllProperties"] is True
+
+
+def test_a_stage_may_have_the_largest_batches_that_a_mapping_takes(
+    packages: dict[str, Packaged],
+) -> None:
+    package = packages["tokens"]
+    (mapping,) = package.of_type("AWS::Lambda::EventSourceMapping").values()
+    assert (mapping["BatchSize"], mapping["MaximumBatchingWindowInSeconds"]) == (10_000, 300)
+    variables = package.of_type("AWS::Lambda::Function")["Worker"]["Environment"]["Variables"]
+    assert (variables["BATCH_SIZE"], variables["BATCH_WINDOW"]) == ("10000", "300")

@@ -1,0 +1,1 @@
+"""Functions as the local mapping finds them: a folder with an ``app`` each."""

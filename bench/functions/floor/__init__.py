@@ -1,0 +1,1 @@
+"""A function that does no more than the bare calls."""
