@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import pkgutil
 import sys
-from importlib import metadata
 
 #: The Chalice that is known here, which pyproject.toml names as well.
 VERSION = "1.34"
@@ -41,7 +40,7 @@ def mend() -> None:
         loaded = sys.modules.get(module)
         if loaded is None or hasattr(loaded, "_mended_by_tasks"):
             continue
-        _check_version(metadata.version("chalice"))
+        _check_version()
         menders = [pkgutil.resolve_name(f"{__name__}.{name}") for name in names]
         try:
             for mender in menders:
@@ -54,7 +53,10 @@ def mend() -> None:
         loaded._mended_by_tasks = True  # type: ignore[attr-defined]  # noqa: SLF001
 
 
-def _check_version(found: str) -> None:
+def _check_version() -> None:
+    from importlib import metadata  # noqa: PLC0415  (Lambda never comes here)
+
+    found = metadata.version("chalice")
     if not found.startswith(f"{VERSION}."):
         sys.exit(
             f"This app mends Chalice {VERSION}'s command line, and this one is {found}. Install "

@@ -35,7 +35,7 @@ Addresses = Annotated[list[Address], Field(max_length=MOST)]
 class Email(BaseModel):
     """What is sent, and to whom; ``text``, ``html`` or both."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", strict=True)
 
     to: Annotated[list[Address], Field(min_length=1, max_length=MOST)]
     cc: Addresses = []

@@ -41,7 +41,7 @@ HttpStatus = Annotated[int, Field(ge=200, le=599)]
 class Call(BaseModel):
     """What to ask, and which answers will do; a ``body`` that is a text is sent as it is."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", strict=True)
 
     url: Url
     method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] = "POST"

@@ -32,7 +32,7 @@ _read: dict[str, tuple[float, str]] = {}
 class Webhook(BaseModel):
     """Where to, and what is told."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", strict=True)
 
     url: Url
     type: Literal["task.completed", "task.failed", "task.cancelled"]

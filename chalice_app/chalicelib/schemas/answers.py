@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime  # noqa: TC003  (pydantic reads it)
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
-from chalicelib.schemas.fields import Time  # noqa: TC001  (pydantic reads it)
+from chalicelib.schemas.fields import Shape, Time
 from chalicelib.task import Status  # noqa: TC001  (the same)
 from chalicelib.tracing import id_in
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from chalicelib.task import Task
 
 
-class Progress(BaseModel):
+class Progress(Shape):
     """How far the work on a task is, as its handler last told."""
 
     percent: float
     note: str | None
 
 
-class TaskView(BaseModel):
+class TaskView(Shape):
     """A task as clients see it; times are ISO 8601 in UTC with microseconds and Z."""
 
     id: int
@@ -52,7 +52,7 @@ class TaskView(BaseModel):
     #: The trace of the latest attempt; null before the first one, and where it was not traced.
     trace_id: str | None
     #: Where the task is, and what can be done with it now.
-    links: dict[str, str] = {}
+    links: dict[str, str] = {}  # noqa: RUF012  (pydantic copies it)
 
     #: For headers only: when the task last changed, and the seconds until it is due.
     version: datetime = Field(exclude=True)
@@ -71,14 +71,14 @@ class TaskView(BaseModel):
         return view
 
 
-class TaskPage(BaseModel):
+class TaskPage(Shape):
     """One page of tasks, newest first; ``next_cursor`` is null on the last one."""
 
     items: list[TaskView]
     next_cursor: str | None
 
 
-class Created(BaseModel):
+class Created(Shape):
     """What became of a request for a new task.
 
     ``created`` is False where a unique key was taken. ``replayed`` is True where the request was
@@ -92,7 +92,7 @@ class Created(BaseModel):
     waited: bool
 
 
-class Batch(BaseModel):
+class Batch(Shape):
     """The tasks of a batch, in the order in which they were asked for."""
 
     items: list[TaskView]
@@ -100,7 +100,7 @@ class Batch(BaseModel):
     replayed: bool = Field(exclude=True)
 
 
-class Attempt(BaseModel):
+class Attempt(Shape):
     """One attempt; an open one has no end, and ``duration`` is in seconds.
 
     ``outcome`` is processing, completed, retrying, failed, cancelled or crashed.
@@ -118,13 +118,13 @@ class Attempt(BaseModel):
     trace_id: str | None
 
 
-class Attempts(BaseModel):
+class Attempts(Shape):
     """Every attempt of a task that counted, the first one first."""
 
     items: list[Attempt]
 
 
-class Retried(BaseModel):
+class Retried(Shape):
     """The tasks that were given new attempts; ``more`` tells whether to ask again, from where."""
 
     ids: list[int]
@@ -132,7 +132,7 @@ class Retried(BaseModel):
     next_cursor: str | None
 
 
-class KindView(BaseModel):
+class KindView(Shape):
     """A kind of task; ``payload`` is the JSON Schema that its payload has to fit, if it has one."""
 
     kind: str
@@ -140,13 +140,13 @@ class KindView(BaseModel):
     payload: dict[str, Any] | None
 
 
-class Kinds(BaseModel):
+class Kinds(Shape):
     """Every kind that has a handler, by name."""
 
     items: list[KindView]
 
 
-class Health(BaseModel):
+class Health(Shape):
     """That the service answers, or that it could work a task."""
 
     status: str = "ok"

@@ -1,4 +1,4 @@
-"""The kinds of values that the contract is made of."""
+"""The kinds of values that the contract is made of, and what its models have in common."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Annotated, Any
 from pydantic import (
     AfterValidator,
     AwareDatetime,
+    BaseModel,
     BeforeValidator,
+    ConfigDict,
     Field,
     PlainSerializer,
     WithJsonSchema,
@@ -30,6 +32,12 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\D")
 _THIS_CENTURY = "^20[0-9]{2}-"
 _NO_NUL = r"^[^\x00]*$"
 _NOT_BLANK = r"^[^\x00]*[^\s\x00\x1c-\x1f][^\x00]*$"
+
+
+class Shape(BaseModel):
+    """What is asked or answered; built when it is first used, since a worker never uses it."""
+
+    model_config = ConfigDict(defer_build=True)
 
 
 def storable(value: Any) -> Any:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
-from chalicelib.schemas.fields import whole
+from chalicelib.schemas.fields import Shape, whole
 
 Places = Annotated[int, Field(ge=1, le=100_000), BeforeValidator(whole)]
 Rate = Annotated[float, Field(ge=0.001, le=10_000)]
 
 
-class NewLimits(BaseModel):
+class NewLimits(Shape):
     """The limits of a kind, all of them: what is left out is no limit."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -39,7 +39,7 @@ class NewLimits(BaseModel):
         return columns
 
 
-class Limits(BaseModel):
+class Limits(Shape):
     """The limits of a kind, and how they hold its tasks back now.
 
     ``processing`` are being worked, ``called`` are on their way to be, ``parked`` wait for room and

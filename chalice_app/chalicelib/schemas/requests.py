@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     ConfigDict,
     Field,
     ValidationInfo,
@@ -26,6 +25,7 @@ from chalicelib.schemas.fields import (
     Moment,
     PageSize,
     Payload,
+    Shape,
     Tag,
     Tags,
     Title,
@@ -39,7 +39,7 @@ from chalicelib.task import Status  # noqa: TC001  (pydantic reads it)
 MAX_UNIQUE_KEY = 200
 
 
-class _Begin(BaseModel):
+class _Begin(Shape):
     """When to begin: a time with its offset, or seconds from now."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -64,7 +64,7 @@ class _Begin(BaseModel):
         return self
 
 
-class What(BaseModel):
+class What(Shape):
     """What a task is, whenever it begins."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -73,7 +73,7 @@ class What(BaseModel):
     description: Description | None = None
     kind: Kind = "default"
     payload: Payload | None = None
-    tags: Tags = []
+    tags: Tags = []  # noqa: RUF012  (pydantic copies it)
     #: Who is told, by a signed POST, when the task is finished.
     callback_url: Url | None = None
     #: Which share of its kind's limits it counts against.
@@ -109,7 +109,7 @@ def _as_small_as_one_alone(task: NewTask) -> NewTask:
     return task
 
 
-class NewBatch(BaseModel):
+class NewBatch(Shape):
     """Tasks to create, all or none."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -145,7 +145,7 @@ class TaskChanges(_Begin):
         return columns if delay is None else columns | {"delay": delay}
 
 
-class Filter(BaseModel):
+class Filter(Shape):
     """Which tasks; a task has to fit all that is given."""
 
     model_config = ConfigDict(extra="forbid")
@@ -166,7 +166,7 @@ class ListQuery(Filter):
     cursor: Cursor | None = None
 
 
-class StatsQuery(BaseModel):
+class StatsQuery(Shape):
     """The query of GET /stats."""
 
     model_config = ConfigDict(extra="forbid")

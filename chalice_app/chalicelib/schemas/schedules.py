@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self, cast
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from chalicelib.occurrences import check_cron, check_zone
-from chalicelib.schemas.fields import Cursor, Name, PageSize, Time, storable
+from chalicelib.schemas.fields import Cursor, Name, PageSize, Shape, Time, storable
 from chalicelib.schemas.requests import What
 
 Cron = Annotated[str, Field(max_length=200), AfterValidator(check_cron)]
@@ -26,7 +26,7 @@ class ScheduledTask(What):
 Task = Annotated[ScheduledTask, AfterValidator(lambda task: storable(task.columns()) and task)]
 
 
-class NewSchedule(BaseModel):
+class NewSchedule(Shape):
     """A schedule to make; each name is one of the tenant's own."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -41,7 +41,7 @@ class NewSchedule(BaseModel):
     paused: bool = False
 
 
-class ScheduleChanges(BaseModel):
+class ScheduleChanges(Shape):
     """What to change of a schedule; what is left out stays."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -65,7 +65,7 @@ class ScheduleChanges(BaseModel):
         return given | ({"task": self.task.columns()} if self.task else {})
 
 
-class ScheduleQuery(BaseModel):
+class ScheduleQuery(Shape):
     """The query of GET /schedules."""
 
     model_config = ConfigDict(extra="forbid")
@@ -74,7 +74,7 @@ class ScheduleQuery(BaseModel):
     cursor: Cursor | None = None
 
 
-class ScheduleView(BaseModel):
+class ScheduleView(Shape):
     """A schedule as clients see it."""
 
     id: int
@@ -91,10 +91,10 @@ class ScheduleView(BaseModel):
     created_at: Time
     updated_at: Time | None
     #: Where it is, and where its tasks are.
-    links: dict[str, str] = {}
+    links: dict[str, str] = {}  # noqa: RUF012  (pydantic copies it)
 
 
-class SchedulePage(BaseModel):
+class SchedulePage(Shape):
     """One page of schedules, newest first; ``next_cursor`` is null on the last one."""
 
     items: list[ScheduleView]

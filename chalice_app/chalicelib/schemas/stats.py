@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel
-
-from chalicelib.schemas.fields import Time  # noqa: TC001  (pydantic reads it)
+from chalicelib.schemas.fields import Shape, Time
 from chalicelib.task import Status  # noqa: TC001  (the same)
 
 
-class Quantiles(BaseModel):
+class Quantiles(Shape):
     """Times in seconds that half, 95 % and 99 % of the tasks stayed below."""
 
     p50: float
@@ -16,7 +14,7 @@ class Quantiles(BaseModel):
     p99: float
 
 
-class Minute(BaseModel):
+class Minute(Shape):
     """What happened in one minute, by the time at which it began."""
 
     minute: Time
@@ -25,14 +23,14 @@ class Minute(BaseModel):
     failed: int
 
 
-class Depths(BaseModel):
+class Depths(Shape):
     """About how many messages there are, of all tenants; null while SQS cannot be reached."""
 
     tasks: int | None
     dead_letters: int | None
 
 
-class Stats(BaseModel):
+class Stats(Shape):
     """How the tasks stand, and what became of them of late.
 
     A count that is ``count_limit`` means: so many, or more. ``oldest_wait`` is how long, in

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, assert_never
+from typing import Any, Literal, NamedTuple, assert_never
 
 from chalicelib.outcome import Completed, Failed, Outcome, Released, Retry
 from chalicelib.queue import Letter
@@ -113,18 +113,27 @@ def follow_up(row: dict[str, Any]) -> Due:
     return Due(task=FollowUp(**known), tenant=row["tenant"], wait=row["wait"])
 
 
-def settled(settlement: Settlement) -> tuple[str, str, str | None, float]:
-    """Return what settle_attempts writes of one attempt: outcome, result, error and delay."""
+class Ended(NamedTuple):
+    """What settle_attempts writes of one attempt: JSON texts, and a delay in seconds."""
+
+    outcome: str
+    result: str
+    error: str | None = None
+    delay: float = 0.0
+
+
+def settled(settlement: Settlement) -> Ended:
+    """Return what settle_attempts writes of one attempt."""
     match settlement.outcome:
         case Completed(result):
-            return "completed", result, None, 0.0
+            return Ended("completed", result)
         case Failed(error):
-            return "failed", *_failure(error), 0.0
+            return Ended("failed", *_failure(error))
         case Retry(delay, error):
-            return "retry", *_failure(error), delay
+            return Ended("retry", *_failure(error), delay)
         case Released(delay):
             spent = {"code": "attempts_exhausted", "message": "The task was put off too often."}
-            return "release", *_failure(spent), delay
+            return Ended("release", *_failure(spent), delay)
         case _:
             assert_never(settlement.outcome)
 

@@ -66,15 +66,14 @@ class Store:
 
     def settle_attempts(self, settlements: Sequence[Settlement], *, token: str) -> list[Standing]:
         """Write what became of attempts held under ``token``; raises StoreRejected."""
-        columns = zip(*map(settled, settlements), strict=True)
-        outcomes, results, errors, delays = map(array, columns)
+        ends = [settled(settlement) for settlement in settlements]
         rows = self._query(
             "settle_attempts",
             ids=array(settlement.id for settlement in settlements),
-            outcomes=outcomes,
-            results=results,
-            errors=errors,
-            delays=delays,
+            outcomes=array(end.outcome for end in ends),
+            results=array(end.result for end in ends),
+            errors=array(end.error for end in ends),
+            delays=array(end.delay for end in ends),
             unsent=array(settlement.unsent for settlement in settlements),
             token=token,
             grace=self._settings.dispatch_grace,
