@@ -40,9 +40,9 @@ class Statements:
     The medians of what ``python -m bench.simulate measure`` printed, see docs/scale.md.
     """
 
-    create: tuple[float, float] = (0.000_98, 0.000_062)
-    claim: tuple[float, float] = (0.000_98, 0.000_073)
-    settle: tuple[float, float] = (0.001_22, 0.000_067)
+    create: tuple[float, float] = (0.000_506, 0.000_021)
+    claim: tuple[float, float] = (0.000_497, 0.000_036)
+    settle: tuple[float, float] = (0.000_392, 0.000_026)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
