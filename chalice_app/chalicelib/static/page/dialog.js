@@ -46,7 +46,7 @@ export function open(title, content, submit = () => true) {
     }, form);
     const step = { left };
     opened.push(step);
-    history.pushState(null, "");
+    history.pushState({ dialog: id }, "");
     document.body.append(dialog);
     dialog.showModal();
   });
