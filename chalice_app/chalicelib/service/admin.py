@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal, assert_never
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from chalicelib.errors import InvalidRequest
 from chalicelib.service.keys import Asked, CreateKey, ListKeys, RevokeKey
@@ -23,7 +23,9 @@ class Diagnose(Asked):
 
 
 _Request = CreateKey | ListKeys | RevokeKey | Diagnose | WebhookSecrets
-_REQUEST: TypeAdapter[_Request] = TypeAdapter(Annotated[_Request, Field(discriminator="action")])
+_REQUEST: TypeAdapter[_Request] = TypeAdapter(
+    Annotated[_Request, Field(discriminator="action")], config=ConfigDict(defer_build=True)
+)
 
 
 class AdminDesk:

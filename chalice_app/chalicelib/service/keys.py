@@ -6,11 +6,11 @@ import logging
 import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
 from chalicelib.access import Scope, new_key
 from chalicelib.errors import KeyNotFound
-from chalicelib.schemas.fields import Time  # noqa: TC001  (pydantic reads it)
+from chalicelib.schemas.fields import Shape, Time
 
 if TYPE_CHECKING:
     from chalicelib.store import KeyStore
@@ -50,7 +50,7 @@ def _scopes(scopes: list[Scope]) -> list[Scope]:
 Tenant = Annotated[str, AfterValidator(_tenant)]
 
 
-class Asked(BaseModel):
+class Asked(Shape):
     """What an operator asks for."""
 
     model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
@@ -80,7 +80,7 @@ class RevokeKey(Asked):
     id: Annotated[str, AfterValidator(_id)]
 
 
-class KeyView(BaseModel):
+class KeyView(Shape):
     """A key as operators see it: without its secret, which nobody keeps."""
 
     model_config = ConfigDict(from_attributes=True)
