@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 import psycopg2
@@ -37,6 +38,7 @@ class Table:
     """The table ``tasks``, behind the service's back."""
 
     def __init__(self, url: str) -> None:
+        self.url = url
         self.connection = psycopg2.connect(url, cursor_factory=RealDictCursor)
         self.connection.autocommit = True
 
@@ -44,6 +46,21 @@ class Table:
         with self.connection.cursor() as cursor:
             cursor.execute(statement, values)
             return [dict(row) for row in cursor.fetchall()] if cursor.description else []
+
+    def after(self, number: int, first: str, second: Callable[[], Any]) -> Any:
+        """Return what ``second`` is answered, asked while ``first`` has locked the task."""
+        answers: list[Any] = []
+        thread = threading.Thread(target=lambda: answers.append(second()))
+        with psycopg2.connect(self.url) as held, held.cursor() as cursor:
+            cursor.execute(first, [number])
+            thread.start()
+            waiting = "select pid from pg_stat_activity where wait_event_type = 'Lock'"
+            while not self.run(f"{waiting} and datname = current_database()"):
+                assert thread.is_alive(), answers
+        held.close()
+        thread.join()
+        [answer] = answers
+        return answer
 
     def at(self, seconds: float) -> datetime:
         """Return the database's time, so many seconds from now."""

@@ -3,35 +3,14 @@
 from __future__ import annotations
 
 import json
-import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import psycopg2
 import pytest
 
 from tests.integration.api import Api, problem
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 MERGE_PATCH = {"Content_Type": "application/merge-patch+json"}
 HOUR = 60 * 60
-
-
-def after(api: Api, number: int, first: str, second: Callable[[], Any]) -> Any:
-    """Return what ``second`` is answered, asked while ``first`` has locked the task."""
-    answers: list[Any] = []
-    thread = threading.Thread(target=lambda: answers.append(second()))
-    with psycopg2.connect(api.runtime.settings.database_url) as held, held.cursor() as cursor:
-        cursor.execute(first, [number])
-        thread.start()
-        waiting = "select pid from pg_stat_activity where wait_event_type = 'Lock'"
-        while not api.table.run(f"{waiting} and datname = current_database()"):
-            assert thread.is_alive(), answers
-    held.close()
-    thread.join()
-    [answer] = answers
-    return answer
 
 
 CANCELLED = (
@@ -60,7 +39,7 @@ def test_a_move_that_comes_second_is_told_how_the_task_stands_now(
     api: Api, move: str, status: str, first: str, now: str
 ) -> None:
     number = api.table.arrange(status)
-    answer = after(api, number, first, lambda: ask(api, move, number))
+    answer = api.table.after(number, first, lambda: ask(api, move, number))
     content = problem(answer, 409)
     assert content["current"] == now
     assert f"is {now} and cannot be" in content["detail"]
@@ -72,7 +51,7 @@ def test_a_move_of_a_task_that_was_just_deleted_is_not_found(
 ) -> None:
     number = api.table.arrange(status)
     gone = "delete from tasks where id = %s"
-    problem(after(api, number, gone, lambda: ask(api, move, number)), 404)
+    problem(api.table.after(number, gone, lambda: ask(api, move, number)), 404)
 
 
 @pytest.mark.parametrize("move", ["cancel", "retry", "delete"])
@@ -92,8 +71,8 @@ def test_a_change_of_something_else_leaves_the_time_that_was_set_meanwhile(api: 
     number = api.table.arrange("pending")
     later = "update tasks set run_at = run_at + interval '1 day', updated_at = now() where id = %s"
     path = f"/tasks/{number}"
-    answer = after(
-        api, number, later, lambda: api.call("PATCH", path, {"title": "t"}, **MERGE_PATCH)
+    answer = api.table.after(
+        number, later, lambda: api.call("PATCH", path, {"title": "t"}, **MERGE_PATCH)
     )
     assert answer.status_code == 200
     row = api.table.row(number)
@@ -110,8 +89,7 @@ def test_a_change_that_waited_for_an_attempt_to_fail_leaves_its_backoff(api: Api
         " where id = %s"
     )
     path = f"/tasks/{number}"
-    after(
-        api,
+    api.table.after(
         number,
         failed,
         lambda: api.call("PATCH", path, {"title": "t"}, **MERGE_PATCH),
@@ -140,5 +118,5 @@ ENDED = {
 @pytest.mark.parametrize("move", ENDED)
 def test_a_move_that_the_end_of_an_attempt_made_legal_is_made(api: Api, move: str) -> None:
     number = api.table.arrange("processing")
-    answer = after(api, number, ENDED[move], lambda: ask(api, move, number))
+    answer = api.table.after(number, ENDED[move], lambda: ask(api, move, number))
     assert answer.status_code in (200, 204), answer.body

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any
 
-import psycopg2
 import pytest
 
 from chalicelib.errors import StoreRejected
@@ -178,17 +176,7 @@ def test_an_expired_lease_still_counts_while_nobody_else_took_the_task(world: Wo
 
 def test_a_settling_that_waits_for_a_rescue_is_fenced(world: World) -> None:
     number = held(world)
-    answers: list[Standing] = []
-    thread = threading.Thread(target=lambda: answers.append(settle(world, number, Completed("1"))))
-    with psycopg2.connect(world.settings.database_url) as other, other.cursor() as cursor:
-        cursor.execute(RESCUED, [number])
-        thread.start()
-        waiting = "select pid from pg_stat_activity where wait_event_type = 'Lock'"
-        while not world.table.run(f"{waiting} and datname = current_database()"):
-            assert thread.is_alive(), answers
-    other.close()
-    thread.join()
-    [standing] = answers
+    standing = world.table.after(number, RESCUED, lambda: settle(world, number, Completed("1")))
     assert (standing.status, standing.fenced) == (Status.RETRYING, True)
     assert world.table.row(number)["status"] == "retrying"
 
