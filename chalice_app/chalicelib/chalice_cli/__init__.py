@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import pkgutil
 import sys
+from importlib import metadata
 
 #: The Chalice that is known here, which pyproject.toml names as well.
 VERSION = "1.34"
@@ -40,7 +41,7 @@ def mend() -> None:
         loaded = sys.modules.get(module)
         if loaded is None or hasattr(loaded, "_mended_by_tasks"):
             continue
-        _check_version()
+        _check_version(metadata.version("chalice"))
         menders = [pkgutil.resolve_name(f"{__name__}.{name}") for name in names]
         try:
             for mender in menders:
@@ -53,10 +54,7 @@ def mend() -> None:
         loaded._mended_by_tasks = True  # type: ignore[attr-defined]  # noqa: SLF001
 
 
-def _check_version() -> None:
-    from importlib import metadata  # noqa: PLC0415  (Lambda never comes here)
-
-    found = metadata.version("chalice")
+def _check_version(found: str) -> None:
     if not found.startswith(f"{VERSION}."):
         sys.exit(
             f"This app mends Chalice {VERSION}'s command line, and this one is {found}. Install "
