@@ -9,7 +9,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bench import events
 
@@ -43,7 +43,7 @@ class Posted:
 
 def post(address: str, clients: int, posts: int, together: int) -> Posted:
     """Let so many clients post so often between them, ``together`` tasks in a POST."""
-    body = json.dumps(_body(together)).encode()
+    body = json.dumps(events.body(together)).encode()
     path = "/tasks" if together == 1 else "/tasks/batch"
 
     @contextlib.contextmanager
@@ -98,9 +98,3 @@ def _status(connection: http.client.HTTPConnection, path: str, body: bytes) -> i
         connection.close()
         return NO_ANSWER
     return answer.status
-
-
-def _body(together: int) -> Any:
-    if together == 1:
-        return events.task(1)
-    return {"tasks": [events.task(number) for number in range(together)]}

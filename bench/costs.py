@@ -31,14 +31,15 @@ def _rows(cells: dict[tuple[str, str], Cell], cases: dict[str, Case]) -> Iterato
     for who, asked, batch in _WAYS:
         together = 1 if who == PLAIN else cases[asked].batch
         create, work = cells[asked, who], cells[WORK[batch], who]
-        bill.task[who] = bill.task[bill.ways[0]] | _takes(create, work, together, batch)
+        takes = _takes(create, work, together, batch)
+        bill.task[who] = bill.task[bill.ways[0]] | takes
         parts = bill.marginal(who, handler)
         dollars = {part: parts[part] * MILLION for part in _PARTS}
         yield {
             "who": who,
             "tasks in a POST": together,
             "in a batch": batch,
-            "SQS requests": bill.task[who]["SQS: requests by the API"] + 2 / batch,
+            "SQS requests": create.aws_calls + takes["SQS: requests by the mapping"],
             "billed ms": create.task + work.task,
             **{f"{part}, $": amount for part, amount in dollars.items()},
             "together, $": sum(dollars.values()),

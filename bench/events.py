@@ -71,6 +71,13 @@ def task(number: int) -> dict[str, Any]:
     return {"title": f"Task {number}", "description": "What every task says."}
 
 
+def body(together: int) -> dict[str, Any]:
+    """Return what a POST of so many tasks has: one by itself, more as a batch."""
+    if together == 1:
+        return task(1)
+    return {"tasks": [task(number) for number in range(together)]}
+
+
 def _record(number: int) -> dict[str, Any]:
     body = json.dumps({"task_id": number, **task(number)})
     now = str(int(time.time() * 1000))

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from bench.lane import Case, Count, CountedLane, Lane, Run
+from bench.percentiles import percentile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -110,12 +111,12 @@ def _rounds(
 
 def _cell(case: Case, name: str, runs: Sequence[Run], count: Count) -> Cell:
     share = 1000 / (case.calls_of(name) * case.batch)
-    everything = sorted(seconds for run in runs for seconds in run.times)
+    everything = [seconds for run in runs for seconds in run.times]
     return Cell(
         case.name,
         name,
         p50=statistics.median(statistics.median(run.times) for run in runs) * 1000,
-        p99=everything[min(len(everything) - 1, int(len(everything) * 0.99))] * 1000,
+        p99=percentile(everything, 99) * 1000,
         task=statistics.median(sum(run.times) for run in runs) * share,
         cpu=statistics.median(run.cpu for run in runs) * share,
         statements=count.statements,

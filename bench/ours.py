@@ -52,10 +52,8 @@ def begin(role: str) -> Callable[[str, int, int], Callable[[int], None]]:
 def _request(case: str, batch: int, key: str) -> tuple[dict[str, Any], int]:
     if case == "list":
         return events.request("GET", "/tasks", key=key), 200
-    if batch == 1:
-        return events.request("POST", "/tasks", events.task(1), key=key), 201
-    tasks = {"tasks": [events.task(number) for number in range(batch)]}
-    return events.request("POST", "/tasks/batch", tasks, key=key), 201
+    route = "/tasks" if batch == 1 else "/tasks/batch"
+    return events.request("POST", route, events.body(batch), key=key), 201
 
 
 def _working(work: Any, batch: int, calls: int) -> Callable[[int], None]:

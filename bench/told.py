@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bench.budgets import FLOOR, OURS, PLAIN, Budget
+from bench.percentiles import percentile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,13 +57,13 @@ def summed(runs: Sequence[Run]) -> list[Summed]:
 
 
 def _sum(service: str, load: Load, runs: Sequence[Run]) -> Summed:
-    times = sorted(seconds for run in runs for seconds in run.posted.times)
+    times = [seconds for run in runs for seconds in run.posted.times]
     return Summed(
         service,
         load,
         p50=statistics.median(statistics.median(run.posted.times) for run in runs),
-        p99=times[min(len(times) - 1, int(len(times) * 0.99))],
-        slowest=times[-1],
+        p99=percentile(times, 99),
+        slowest=max(times),
         broken=sum(run.posted.broken for run in runs),
         task=statistics.median(run.seconds / run.tasks if run.tasks else math.inf for run in runs),
     )

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import psycopg2
 
+from bench.percentiles import percentile
 from bench.simulate.engine import Simulation
 from bench.simulate.given import Limits, Stage, Statements
 from bench.simulate.report import shown, table
-from bench.simulate.told import percentile
 from tests.e2e.stack import Stack, copy_tree, eventually
 
 if TYPE_CHECKING:

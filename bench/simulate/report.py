@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bench.percentiles import percentile
 from bench.simulate import plan
 from bench.simulate.engine import Simulation
 from bench.simulate.given import Limits, Stage, Statements
-from bench.simulate.told import percentile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

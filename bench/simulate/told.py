@@ -7,16 +7,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bench.percentiles import percentile
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-
-def percentile(values: Iterable[float], percent: float) -> float:
-    """Return the value that so many percent of them do not pass; 0 for none."""
-    ordered = sorted(values)
-    if not ordered:
-        return 0.0
-    return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]
+    from collections.abc import Iterator
 
 
 @dataclass(slots=True)

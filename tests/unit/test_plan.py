@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bench.percentiles import percentile
 from bench.simulate import plan, report
 from bench.simulate.engine import Simulation
 from bench.simulate.given import Limits, Stage, Statements
-from bench.simulate.told import percentile
 from tests.tree import ROOT
 
 if TYPE_CHECKING:
